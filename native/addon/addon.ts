@@ -1,0 +1,191 @@
+/**
+ * The C++ addon's typed face: primitives only. Policy (what to write where, in
+ * which order) is in the TypeScript files of `native/`; everything that holds a
+ * thread, reads ELF or DWARF, or decodes an instruction is behind this file.
+ *
+ * Errors thrown by the addon are `Error` objects with a string `code`.
+ */
+import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Opaque: an ELF file (and its debug file) opened for one load address. Freed by the garbage collector. */
+export interface ModuleHandle {
+  readonly __module: never;
+}
+
+export type SymbolKind = "func" | "object" | "ifunc" | "tls" | "notype";
+
+export interface ElfSymbol {
+  readonly name: string;
+  /** Run-time address (bias added); for `tls` the offset inside the module's TLS block. */
+  readonly address: bigint;
+  readonly size: number;
+  readonly kind: SymbolKind;
+  readonly binding: "local" | "global" | "weak";
+  readonly visibility: "default" | "hidden" | "protected" | "internal";
+  /** From STT_FILE for locals (base name), `null` if unknown or not local. */
+  readonly file: string | null;
+  /** Symbol version without "@", `null` if none. */
+  readonly version: string | null;
+  /** `true` for `name@@VERSION` and for unversioned ones. */
+  readonly defaultVersion: boolean;
+  /** Present in `.dynsym`. */
+  readonly dynamic: boolean;
+}
+
+export interface ModuleInfo {
+  readonly path: string;
+  readonly buildId: string | null;
+  readonly machine: number;
+  readonly elfClass: 32 | 64;
+  readonly type: "exec" | "dyn" | "other";
+  /** Run-time address minus link-time address. */
+  readonly bias: bigint;
+  /** Run-time range of all PT_LOAD segments, page aligned. */
+  readonly start: bigint;
+  readonly end: bigint;
+  /** Executable PT_LOAD ranges at run time. */
+  readonly text: readonly { readonly start: bigint; readonly end: bigint }[];
+  readonly soname: string | null;
+  readonly needed: readonly string[];
+  readonly hasSymtab: boolean;
+  readonly hasDwarf: boolean;
+  readonly debugFile: string | null;
+  /** PT_TLS, `null` if the module has none. */
+  readonly tls: { readonly memorySize: number; readonly alignment: number } | null;
+  /** Run-time address of `_DYNAMIC`, `null` in static executables. */
+  readonly dynamicSection: bigint | null;
+}
+
+/** A dynamic relocation of a loaded module. */
+export interface ModuleRelocation {
+  /** Run-time address of the relocated word. */
+  readonly address: bigint;
+  /** `R_X86_64_…` number. */
+  readonly type: number;
+  readonly symbol: string | null;
+  readonly addend: bigint;
+}
+
+export interface PatchSegment {
+  readonly address: bigint;
+  readonly memorySize: number;
+  readonly alignment: number;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+  /** File contents; the rest up to `memorySize` is zero. */
+  readonly contents: Buffer;
+}
+
+export interface PatchSymbol {
+  readonly name: string;
+  /** Link-time address; 0 for undefined ones. */
+  readonly address: bigint;
+  readonly size: number;
+  readonly kind: SymbolKind;
+  readonly binding: "local" | "global" | "weak";
+  readonly defined: boolean;
+  readonly version: string | null;
+  readonly dynamic: boolean;
+}
+
+export interface PatchObject {
+  readonly machine: number;
+  readonly elfClass: 32 | 64;
+  readonly type: "dyn" | "rel" | "exec" | "other";
+  readonly segments: readonly PatchSegment[];
+  /** PT_GNU_RELRO. */
+  readonly relro: { readonly address: bigint; readonly size: number } | null;
+  readonly hasTls: boolean;
+  readonly needed: readonly string[];
+  /** Every symbol of .dynsym, then those of .symtab that .dynsym lacks. */
+  readonly symbols: readonly PatchSymbol[];
+  readonly relocations: readonly {
+    readonly address: bigint;
+    readonly type: number;
+    /** Index into `symbols`, -1 for none. */
+    readonly symbol: number;
+    readonly addend: bigint;
+  }[];
+  /** Constructors other than the compiler's own `frame_dummy` and `_init`. */
+  readonly constructors: number;
+  /** Contents of section `.polus_replace` (NUL separated `old=new`), empty if absent. */
+  readonly replaceTable: readonly string[];
+}
+
+/** The first whole instructions of a function, rewritten to run elsewhere. */
+export interface RelocatedEntry {
+  /** Bytes of the original that are covered (at least the asked minimum unless control never passes). */
+  readonly length: number;
+  /** Position dependent code for `destination`; ends with a jump back, or with the instruction that never falls through. */
+  readonly code: Buffer;
+  /** Instruction boundaries inside the covered bytes: offset in the original to offset in the copy. */
+  readonly boundaries: readonly (readonly [original: number, copy: number])[];
+}
+
+/** One stopped thread's copied state, for unwinding at leisure. */
+export interface ThreadSnapshot {
+  readonly tid: number;
+  /** user_regs_struct, 27 words. */
+  readonly registers: Buffer;
+  readonly stackStart: bigint;
+  readonly stack: Buffer;
+}
+
+export interface UnwoundFrame {
+  readonly pc: bigint;
+  /** Canonical frame address, `null` if unknown. */
+  readonly cfa: bigint | null;
+  readonly signalFrame: boolean;
+}
+
+export interface Addon {
+  // symbols/
+  openModule(path: string, options: { readonly loadAddress: bigint; readonly root?: string }): ModuleHandle;
+  moduleInfo(module: ModuleHandle): ModuleInfo;
+  /** All symbols of that name (aliases of other names excluded), locals of every file included. */
+  findSymbols(module: ModuleHandle, name: string): ElfSymbol[];
+  /** Best symbol that covers the address, `null` if none. */
+  symbolAt(module: ModuleHandle, address: bigint): ElfSymbol | null;
+  /** Start of the next function symbol after `address`, or the end of its text segment. */
+  nextFunctionStart(module: ModuleHandle, address: bigint): bigint;
+  /** Names of all functions, for suggestions and completion. */
+  functionNames(module: ModuleHandle): string[];
+  /** Path of the compilation unit by DWARF, `null` without DWARF. */
+  sourceOf(module: ModuleHandle, address: bigint): string | null;
+  /** What the file holds at that run-time address; throws OUT_OF_RANGE. */
+  fileBytes(module: ModuleHandle, address: bigint, length: number): Buffer;
+  moduleRelocations(module: ModuleHandle): ModuleRelocation[];
+  // objects/
+  readPatchObject(bytes: Uint8Array): PatchObject;
+  // entries/
+  /**
+   * @param code bytes from the function's entry on, at least 64 where there are that many
+   * @param minimum bytes that will be overwritten (5)
+   * @param room bytes up to the next symbol
+   * @param size size of the function by its symbol, 0 if unknown
+   */
+  relocateEntry(code: Uint8Array, options: { readonly address: bigint; readonly minimum: number; readonly room: number; readonly size: number; readonly destination: bigint }): RelocatedEntry;
+  /** Of the given ranges [start, end) those into which a branch or jump table of the module leads, with the address of the branch. */
+  branchesInto(module: ModuleHandle, ranges: readonly { readonly start: bigint; readonly end: bigint }[]): { readonly range: number; readonly from: bigint; readonly to: bigint }[];
+  // unwind/
+  unwind(pid: number, modules: readonly ModuleHandle[], thread: ThreadSnapshot, maxFrames: number): { readonly frames: UnwoundFrame[]; readonly incomplete: string | null };
+}
+
+function load(): Addon {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const tried: string[] = [];
+  // Sources run from native/addon/, compiled files from dist/native/addon/.
+  for (const up of ["../..", "../../.."]) {
+    const candidate = join(here, up, "build", "Release", "polus.node");
+    tried.push(candidate);
+    if (existsSync(candidate)) return createRequire(import.meta.url)(candidate) as Addon;
+  }
+  throw new Error(`the native addon is not built; run scripts/setup (looked for ${tried.join(", ")})`);
+}
+
+/** The one instance of the addon. */
+export const addon: Addon = load();
