@@ -122,12 +122,40 @@ export interface ProcessStatus {
 export type EngineEvent =
   | { readonly event: "attached"; readonly processes: number; readonly threads: number }
   | { readonly event: "resolved"; readonly functions: number; readonly imports: number }
-  | { readonly event: "mapped"; readonly pid: number; readonly patch: string; readonly address: string; readonly bytes: number; readonly reused: boolean }
-  | { readonly event: "installed"; readonly pid: number; readonly functions: number; readonly stopped_threads: number; readonly stall_us: number }
+  | {
+      readonly event: "mapped";
+      readonly pid: number;
+      readonly patch: string;
+      readonly address: string;
+      readonly bytes: number;
+      readonly reused: boolean;
+    }
+  | {
+      readonly event: "installed";
+      readonly pid: number;
+      readonly functions: number;
+      readonly stopped_threads: number;
+      readonly stall_us: number;
+    }
   | { readonly event: "activated"; readonly pid: number; readonly update: string }
-  | { readonly event: "rolled_back"; readonly pid: number; readonly update: string; readonly point: string }
-  | { readonly event: "recovered"; readonly pid: number; readonly update: string; readonly how: "undone" | "finished" }
-  | { readonly event: "completing"; readonly pid: number; readonly tid: number; readonly function: string }
+  | {
+      readonly event: "rolled_back";
+      readonly pid: number;
+      readonly update: string;
+      readonly point: string;
+    }
+  | {
+      readonly event: "recovered";
+      readonly pid: number;
+      readonly update: string;
+      readonly how: "undone" | "finished";
+    }
+  | {
+      readonly event: "completing";
+      readonly pid: number;
+      readonly tid: number;
+      readonly function: string;
+    }
   | { readonly event: "process_born"; readonly pid: number; readonly parent: number }
   | { readonly event: "process_gone"; readonly pid: number; readonly why: "exited" | "exec" }
   | { readonly event: "waiting"; readonly pid: number; readonly why: string };
@@ -184,7 +212,11 @@ export interface Session {
    * Verifies everything about an update against every process without writing
    * a byte. Throws EngineError `refused` or `invalid`.
    */
-  verify(update: UpdateRequest): Promise<{ readonly result: "ready" | "already-applied"; readonly functions: number; readonly imports: number }>;
+  verify(update: UpdateRequest): Promise<{
+    readonly result: "ready" | "already-applied";
+    readonly functions: number;
+    readonly imports: number;
+  }>;
 
   /** Verifies, prepares in all processes, then activates in all; on an error everything is as before. */
   apply(update: UpdateRequest): Promise<OperationResult>;
@@ -193,7 +225,10 @@ export interface Session {
    * Takes updates back, newest first, to `point` of `update` (default: the newest
    * active update, `start`). Covers the tree's processes that carry it when its scope is `tree`.
    */
-  rollback(to?: { readonly update: string; readonly point: string }): Promise<OperationResult & { readonly update: string | null; readonly point: string | null }>;
+  rollback(to?: {
+    readonly update: string;
+    readonly point: string;
+  }): Promise<OperationResult & { readonly update: string | null; readonly point: string | null }>;
 
   /** Finishes or undoes an interrupted run; "skipped" when there is none. */
   recover(): Promise<OperationResult>;

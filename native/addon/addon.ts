@@ -144,7 +144,10 @@ export interface UnwoundFrame {
 
 export interface Addon {
   // symbols/
-  openModule(path: string, options: { readonly loadAddress: bigint; readonly root?: string }): ModuleHandle;
+  openModule(
+    path: string,
+    options: { readonly loadAddress: bigint; readonly root?: string },
+  ): ModuleHandle;
   moduleInfo(module: ModuleHandle): ModuleInfo;
   /** All symbols of that name (aliases of other names excluded), locals of every file included. */
   findSymbols(module: ModuleHandle, name: string): ElfSymbol[];
@@ -168,11 +171,28 @@ export interface Addon {
    * @param room bytes up to the next symbol
    * @param size size of the function by its symbol, 0 if unknown
    */
-  relocateEntry(code: Uint8Array, options: { readonly address: bigint; readonly minimum: number; readonly room: number; readonly size: number; readonly destination: bigint }): RelocatedEntry;
+  relocateEntry(
+    code: Uint8Array,
+    options: {
+      readonly address: bigint;
+      readonly minimum: number;
+      readonly room: number;
+      readonly size: number;
+      readonly destination: bigint;
+    },
+  ): RelocatedEntry;
   /** Of the given ranges [start, end) those into which a branch or jump table of the module leads, with the address of the branch. */
-  branchesInto(module: ModuleHandle, ranges: readonly { readonly start: bigint; readonly end: bigint }[]): { readonly range: number; readonly from: bigint; readonly to: bigint }[];
+  branchesInto(
+    module: ModuleHandle,
+    ranges: readonly { readonly start: bigint; readonly end: bigint }[],
+  ): { readonly range: number; readonly from: bigint; readonly to: bigint }[];
   // unwind/
-  unwind(pid: number, modules: readonly ModuleHandle[], thread: ThreadSnapshot, maxFrames: number): { readonly frames: UnwoundFrame[]; readonly incomplete: string | null };
+  unwind(
+    pid: number,
+    modules: readonly ModuleHandle[],
+    thread: ThreadSnapshot,
+    maxFrames: number,
+  ): { readonly frames: UnwoundFrame[]; readonly incomplete: string | null };
 }
 
 function load(): Addon {
@@ -184,7 +204,9 @@ function load(): Addon {
     tried.push(candidate);
     if (existsSync(candidate)) return createRequire(import.meta.url)(candidate) as Addon;
   }
-  throw new Error(`the native addon is not built; run scripts/setup (looked for ${tried.join(", ")})`);
+  throw new Error(
+    `the native addon is not built; run scripts/setup (looked for ${tried.join(", ")})`,
+  );
 }
 
 /** The one instance of the addon. */

@@ -1,0 +1,76 @@
+/**
+ * The test runner: `node dist/scripts/testing/main.js [--root DIR] [WORD]…` runs the test
+ * files whose path contains one of the words (all without a word), up to two side by
+ * side, and ends with the line `N passed, N failed`.
+ */
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { discoverTestFiles, type TestFile } from "./discover.js";
+import { execute } from "./execute.js";
+import { judge, type Verdict } from "./verdict.js";
+
+const lanes = 2;
+
+function report(file: TestFile, verdict: Verdict, seconds: number, output: string): void {
+  const counts = [`${verdict.passed} passed`];
+  if (verdict.failed > 0) counts.push(`${verdict.failed} failed`);
+  if (verdict.skipped > 0) counts.push(`${verdict.skipped} skipped`);
+  const mark = verdict.failed > 0 ? "FAIL" : "ok  ";
+  let text = `${mark} ${file.name}  ${counts.join(", ")} (${seconds.toFixed(1)} s)\n`;
+  if (verdict.skipped > 0 && file.maySkip !== null) text += `     skipped: ${file.maySkip}\n`;
+  if (verdict.failed > 0) {
+    for (const reason of verdict.reasons) text += `     ${reason}\n`;
+    text += output.replace(/^(?=.)/gm, "   | ");
+    if (!text.endsWith("\n")) text += "\n";
+  }
+  process.stdout.write(text);
+}
+
+/** Runs the files and returns the sum; the exclusive ones come last, one after another. */
+async function runFiles(
+  files: readonly TestFile[],
+  cwd: string,
+  abort: AbortSignal,
+): Promise<{ passed: number; failed: number }> {
+  const sum = { passed: 0, failed: 0 };
+  const runOne = async (file: TestFile): Promise<void> => {
+    if (abort.aborted) return;
+    const start = performance.now();
+    const ending = await execute(file, { cwd, abort });
+    const verdict = judge(ending, file);
+    sum.passed += verdict.passed;
+    sum.failed += verdict.failed;
+    report(file, verdict, (performance.now() - start) / 1000, ending.output);
+  };
+  const queue = files.filter((file) => !file.exclusive);
+  const lane = async (): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) await runOne(file);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  for (const file of files) if (file.exclusive) await runOne(file);
+  return sum;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { root: { type: "string", default: "." } },
+  });
+  const root = resolve(values.root);
+  const abort = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => abort.abort());
+  }
+  const files = discoverTestFiles(root).filter(
+    (file) => positionals.length === 0 || positionals.some((word) => file.name.includes(word)),
+  );
+  const sum = await runFiles(files, root, abort.signal);
+  if (files.length === 0) process.stdout.write("No test file matches.\n");
+  if (abort.signal.aborted) process.stdout.write("Interrupted before the end.\n");
+  const complete = files.length > 0 && !abort.signal.aborted;
+  const failed = sum.failed + (complete ? 0 : 1);
+  process.stdout.write(`\n${sum.passed} passed, ${failed} failed\n`);
+  return failed === 0 && sum.passed > 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
