@@ -1,0 +1,278 @@
+/** Starts target programs, speaks their protocol (test/targets/target.h), and ends them. */
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { targetSource } from "./repository.js";
+import { build } from "./toolchain.js";
+
+/** How a target is compiled. */
+export interface TargetBuild {
+  /** Base name of the program; also the source's unless `sources` is given. */
+  readonly name: string;
+  /** File names in test/targets, or absolute paths. */
+  readonly sources?: readonly string[];
+  readonly flags?: readonly string[];
+  readonly libraries?: readonly string[];
+}
+
+const commonFlags = [
+  "-std=gnu11",
+  "-D_GNU_SOURCE",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-O2",
+  "-g",
+  "-pthread",
+] as const;
+
+/** Compiles a target with the protocol's own files; returns the program's path. */
+export function buildTarget(request: TargetBuild): string {
+  const own = request.sources ?? [`${request.name}.c`];
+  return build({
+    name: request.name,
+    sources: [...own, "target.c", "confine.c"].map((file) =>
+      file.startsWith("/") ? file : targetSource(file),
+    ),
+    flags: [...commonFlags, `-I${targetSource("")}`, ...(request.flags ?? [])],
+    ...(request.libraries ? { libraries: request.libraries } : {}),
+  });
+}
+
+/** Calls of one function in the current epoch, by the version they reached. */
+export interface ProbeCounts {
+  readonly old: number;
+  readonly new: number;
+  readonly newer: number;
+}
+
+export interface TargetState {
+  readonly pid: number;
+  readonly epoch: number;
+  readonly errors: number;
+  readonly firstError: string | null;
+  readonly probes: Readonly<Record<string, ProbeCounts>>;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly verdict?: "clean" | "violated";
+}
+
+export interface StartOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Wrapped in `unshare --pid --fork`: a pid namespace of its own. */
+  readonly pidNamespace?: boolean;
+  /** How long READY or a reply may take. */
+  readonly patienceMs?: number;
+}
+
+function children(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    .split(" ")
+    .filter((text) => text !== "")
+    .map(Number);
+}
+
+export async function sleep(milliseconds: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** A running target program. */
+export class TargetProcess {
+  private readonly lines: string[] = [];
+  private readonly waiting: ((line: string | null) => void)[] = [];
+  private errorText = "";
+  private ended = false;
+  /** Exit code or signal's name, `null` while it runs. */
+  exit: number | string | null = null;
+
+  private constructor(
+    private readonly child: ChildProcessWithoutNullStreams,
+    private readonly patienceMs: number,
+    readonly program: string,
+  ) {
+    createInterface({ input: child.stdout }).on("line", (line) => this.deliver(line));
+    child.stdout.on("close", () => this.finish());
+    child.stderr.on("data", (text: Buffer) => (this.errorText += text.toString()));
+    // Writing to a target that has died is reported by the missing reply.
+    child.stdin.on("error", () => undefined);
+    child.on("exit", (code, signal) => (this.exit = signal ?? code));
+  }
+
+  /** Starts `program` and waits until it is READY. */
+  static async start(program: string, options: StartOptions = {}): Promise<TargetProcess> {
+    const args = [...(options.args ?? [])];
+    const command = options.pidNamespace ? "unshare" : program;
+    const child = spawn(
+      command,
+      options.pidNamespace ? ["--pid", "--fork", "--kill-child", program, ...args] : args,
+      // A session of its own: signals to our process group do not reach it.
+      { stdio: "pipe", detached: true, env: { ...process.env, ...options.env } },
+    );
+    const target = new TargetProcess(child, options.patienceMs ?? 15_000, program);
+    const ready = await target.nextLine();
+    if (ready !== "READY") {
+      await target.kill();
+      throw new Error(`${program} said ${JSON.stringify(ready)}: ${target.errorText}`);
+    }
+    target.realPid = options.pidNamespace
+      ? (children(target.spawnedPid)[0] ?? 0)
+      : target.spawnedPid;
+    return target;
+  }
+
+  private realPid = 0;
+
+  private get spawnedPid(): number {
+    if (this.child.pid === undefined) throw new Error(`${this.program} could not be started`);
+    return this.child.pid;
+  }
+
+  /** Pid as we see it. */
+  get pid(): number {
+    return this.realPid;
+  }
+
+  private deliver(line: string): void {
+    const next = this.waiting.shift();
+    if (next) next(line);
+    else this.lines.push(line);
+  }
+
+  private finish(): void {
+    this.ended = true;
+    for (const next of this.waiting.splice(0)) next(null);
+  }
+
+  private async nextLine(): Promise<string | null> {
+    const line = this.lines.shift();
+    if (line !== undefined) return line;
+    if (this.ended) return null;
+    return await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new Error(`${this.program} (pid ${this.child.pid}) did not answer in time`));
+      }, this.patienceMs);
+      this.waiting.push((text) => {
+        clearTimeout(timer);
+        resolve(text);
+      });
+    });
+  }
+
+  /** Sends a line and parses the JSON object that answers it. */
+  async ask(command: string): Promise<Readonly<Record<string, unknown>>> {
+    this.child.stdin.write(`${command}\n`);
+    const line = await this.nextLine();
+    if (line === null) {
+      await this.exited();
+      throw new Error(
+        `${this.program} ended (${this.exit}) when asked ${command}: ${this.errorText}`,
+      );
+    }
+    const reply: unknown = JSON.parse(line);
+    return record(reply);
+  }
+
+  async state(): Promise<TargetState> {
+    return parseState(await this.ask("state"));
+  }
+
+  /** Begins a new epoch and gives the threads time to make calls in it. */
+  async freshCounts(milliseconds = 150): Promise<TargetState> {
+    await this.ask("reset");
+    await sleep(milliseconds);
+    return await this.state();
+  }
+
+  /** Asks it to end by itself; returns its last state. */
+  async quit(): Promise<TargetState> {
+    const last = parseState(await this.ask("quit"));
+    await this.exited();
+    return last;
+  }
+
+  /** Waits until the process is gone. */
+  async exited(): Promise<number | string> {
+    const deadline = Date.now() + this.patienceMs;
+    while (this.exit === null) {
+      if (Date.now() > deadline) throw new Error(`${this.program} does not end`);
+      await sleep(5);
+    }
+    return this.exit;
+  }
+
+  get alive(): boolean {
+    return this.exit === null;
+  }
+
+  /** Signals the program itself. */
+  signal(name: NodeJS.Signals): void {
+    if (this.alive) process.kill(this.pid, name);
+  }
+
+  /** Ends it by force; no effect when it is gone. */
+  async kill(): Promise<void> {
+    if (this.exit !== null) return;
+    this.child.kill("SIGKILL");
+    await this.exited();
+  }
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new TypeError(`not an object: ${JSON.stringify(value)}`);
+  }
+  return Object.fromEntries(Object.entries(value));
+}
+
+function number(value: unknown): number {
+  if (typeof value !== "number") throw new TypeError(`not a number: ${JSON.stringify(value)}`);
+  return value;
+}
+
+function mapValues<T>(value: unknown, convert: (member: unknown) => T): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(record(value)).map(([name, member]) => [name, convert(member)]),
+  );
+}
+
+function parseState(reply: Readonly<Record<string, unknown>>): TargetState {
+  const { firstError, verdict } = reply;
+  return {
+    pid: number(reply["pid"]),
+    epoch: number(reply["epoch"]),
+    errors: number(reply["errors"]),
+    firstError: typeof firstError === "string" ? firstError : null,
+    probes: mapValues(reply["probes"], (counts) => {
+      const members = record(counts);
+      return {
+        old: number(members["old"]),
+        new: number(members["new"]),
+        newer: number(members["newer"]),
+      };
+    }),
+    counters: mapValues(reply["counters"], number),
+    ...(verdict === "clean" || verdict === "violated" ? { verdict } : {}),
+  };
+}
+
+/**
+ * Runs `body` with a started target and makes sure that it ends: asks it to
+ * quit, requires a clean verdict, and kills it when `body` throws.
+ */
+export async function withTarget<T>(
+  program: string,
+  options: StartOptions,
+  body: (target: TargetProcess) => Promise<T>,
+): Promise<T> {
+  const target = await TargetProcess.start(program, options);
+  try {
+    const result = await body(target);
+    const last = await target.quit();
+    if (last.verdict !== "clean") {
+      throw new Error(`${program} found ${last.errors} violations, first: ${last.firstError}`);
+    }
+    return result;
+  } finally {
+    await target.kill();
+  }
+}
