@@ -16,7 +16,7 @@ TARGET_PROBE(inner_probe, "inner")
 TARGET_PROBE(hidden_probe, "hidden")
 TARGET_PROBE(plugin_probe, "plugin")
 
-static long (*plugin_work)(long);
+static long (*plugin_function)(long);
 
 static void *caller(void *argument) {
   long (*volatile pointer)(long) = shared_work;
@@ -31,9 +31,9 @@ static void *caller(void *argument) {
                   -(turn + 30));
     epoch = target_epoch();
     target_expect(&hidden_probe, epoch, shared_hidden_caller(turn), turn * 2, turn * 3, turn * 4);
-    if (plugin_work) {
+    if (plugin_function) {
       epoch = target_epoch();
-      target_expect(&plugin_probe, epoch, plugin_work(turn), turn ^ 1, turn ^ 2, turn ^ 4);
+      target_expect(&plugin_probe, epoch, plugin_function(turn), turn ^ 1, turn ^ 2, turn ^ 4);
     }
     if (turn % 64 == 0) target_sleep_us(200);
   }
@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
       fprintf(stderr, "%s\n", dlerror());
       exit(2);
     }
-    *(void **)&plugin_work = dlsym(handle, "plugin_work");
+    *(void **)&plugin_function = dlsym(handle, "plugin_work");
   }
   for (long i = 0; i < target_option_number("threads", 3); i++) target_thread(caller, NULL);
   return target_serve();

@@ -2,6 +2,11 @@
 #include <stddef.h>
 #include <stdio.h>
 
+/* The number that the compiler gave to the static local is passed by the build. */
+#ifndef LAST_TICKET_LABEL
+#define LAST_TICKET_LABEL "last_ticket.0$statics.c"
+#endif
+
 extern long factor_here __asm__("factor$statics.c");
 extern long factor_there __asm__("factor$statics_other.c");
 extern long program_limit __asm__("unique_limit$");
