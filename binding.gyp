@@ -1,0 +1,15 @@
+{
+  "targets": [
+    {
+      "target_name": "polus",
+      "sources": ["<!@(find native/addon -name '*.cc' | sort)"],
+      "include_dirs": ["native/addon", "<!@(node -p \"require('node-addon-api').include\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "cflags": ["-Wall", "-Wextra", "-Werror", "-O2", "-g", "-fvisibility=hidden"],
+      "cflags!": ["-fno-exceptions", "-Wno-unused-parameter"],
+      "cflags_cc": ["-std=c++17"],
+      "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
+      "libraries": ["-ldw", "-lelf", "-lZydis", "-llzma"]
+    }
+  ]
+}

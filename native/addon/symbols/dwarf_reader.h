@@ -1,0 +1,49 @@
+#ifndef POLUS_SYMBOLS_DWARF_READER_H
+#define POLUS_SYMBOLS_DWARF_READER_H
+
+#include <elfutils/libdwfl.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace polus {
+
+class Module;
+
+struct DwflEnd {
+  void operator()(Dwfl* dwfl) const noexcept { dwfl_end(dwfl); }
+};
+using DwflHandle = std::unique_ptr<Dwfl, DwflEnd>;
+
+/**
+ * Starts a libdwfl session whose files are exactly those that a `Module` found; nothing is
+ * downloaded and no further path is searched.
+ */
+DwflHandle BeginDwfl();
+
+/**
+ * Reports `module` to a session between dwfl_report_begin and dwfl_report_end. The module must
+ * outlive the session.
+ * @return `nullptr` if libdwfl refuses it
+ */
+Dwfl_Module* ReportModule(Dwfl* dwfl, Module& module);
+
+/** Reads the DWARF of one module, its own or its debug file's, on demand. */
+class DwarfReader {
+ public:
+  explicit DwarfReader(Module& module);
+
+  /** Path of the compilation unit that covers a run-time address, if DWARF knows one. */
+  std::optional<std::string> SourceOf(uint64_t address);
+
+ private:
+  Module& module_;
+  DwflHandle dwfl_;
+  Dwfl_Module* reported_ = nullptr;
+};
+
+}  // namespace polus
+
+#endif

@@ -1,0 +1,235 @@
+#include "symbols/symbols_binding.h"
+
+#include <algorithm>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "napi_values.h"
+#include "symbols/dwarf_reader.h"
+#include "symbols/module.h"
+
+namespace polus {
+
+namespace {
+
+/** Marks the external values of openModule, so that no other external passes for one. */
+constexpr napi_type_tag kModuleTag = {0x6a1c08d1f7be4d35, 0x9a4e51b2c0d7e6f3};
+
+constexpr uint64_t kLongestRead = uint64_t{1} << 30;
+
+struct ModuleBox {
+  std::shared_ptr<Module> module;
+};
+
+Napi::Value TextOrNull(Napi::Env env, std::string_view text) {
+  if (text.empty()) return env.Null();
+  return Napi::String::New(env, text.data(), text.size());
+}
+
+const char* KindOf(const Symbol& symbol) {
+  switch (symbol.type) {
+    case STT_FUNC: return "func";
+    case STT_OBJECT: return "object";
+    case STT_GNU_IFUNC: return "ifunc";
+    case STT_TLS: return "tls";
+    default: return "notype";
+  }
+}
+
+const char* BindingOf(const Symbol& symbol) {
+  switch (symbol.binding) {
+    case STB_LOCAL: return "local";
+    case STB_WEAK: return "weak";
+    default: return "global";
+  }
+}
+
+const char* VisibilityOf(const Symbol& symbol) {
+  switch (symbol.visibility) {
+    case STV_HIDDEN: return "hidden";
+    case STV_PROTECTED: return "protected";
+    case STV_INTERNAL: return "internal";
+    default: return "default";
+  }
+}
+
+Napi::Object SymbolObject(Napi::Env env, const Module& module, const Symbol& symbol) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", Napi::String::New(env, symbol.name.data(), symbol.name.size()));
+  object.Set("address", ToBigInt(env, module.AddressOf(symbol)));
+  object.Set("size", ToNumber(env, symbol.size));
+  object.Set("kind", KindOf(symbol));
+  object.Set("binding", BindingOf(symbol));
+  object.Set("visibility", VisibilityOf(symbol));
+  object.Set("file", TextOrNull(env, symbol.file));
+  object.Set("version", TextOrNull(env, symbol.version));
+  object.Set("defaultVersion", Napi::Boolean::New(env, symbol.default_version));
+  object.Set("dynamic", Napi::Boolean::New(env, symbol.dynamic));
+  return object;
+}
+
+Napi::Value OpenModule(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = ToText(info[0], "path");
+  if (path.find('\0') != std::string::npos) ThrowArgument(env, "path must not hold a NUL");
+  const Napi::Object options = ToObject(info[1], "options");
+  const uint64_t load_address = ToAddress(options.Get("loadAddress"), "loadAddress");
+  std::string root;
+  if (!options.Get("root").IsUndefined()) root = ToText(options.Get("root"), "root");
+  while (!root.empty() && root.back() == '/') root.pop_back();
+
+  auto box = std::make_unique<ModuleBox>();
+  box->module = std::make_shared<Module>(path, load_address, root);
+  const int64_t held = static_cast<int64_t>(box->module->File().Image()->Size());
+  Napi::MemoryManagement::AdjustExternalMemory(env, held);
+  auto handle = Napi::External<ModuleBox>::New(
+      env, box.release(), [held](Napi::Env finalizer_env, ModuleBox* old) {
+        delete old;
+        Napi::MemoryManagement::AdjustExternalMemory(finalizer_env, -held);
+      });
+  handle.TypeTag(&kModuleTag);
+  return handle;
+}
+
+Napi::Value ModuleInfo(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const ElfFile& file = module->File();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("path", module->Path());
+  object.Set("buildId", TextOrNull(env, file.BuildId()));
+  object.Set("machine", Napi::Number::New(env, file.Machine()));
+  object.Set("elfClass", Napi::Number::New(env, file.Class()));
+  object.Set("type", file.Type() == ET_EXEC ? "exec" : file.Type() == ET_DYN ? "dyn" : "other");
+  // Below zero for a file that is linked higher than it is loaded.
+  object.Set("bias", ToBigInt(env, static_cast<int64_t>(module->Bias())));
+  object.Set("start", ToBigInt(env, module->Extent().start));
+  object.Set("end", ToBigInt(env, module->Extent().end));
+  const std::vector<AddressRange> text = module->Text();
+  Napi::Array ranges = Napi::Array::New(env, text.size());
+  for (uint32_t index = 0; index < text.size(); ++index) {
+    Napi::Object range = Napi::Object::New(env);
+    range.Set("start", ToBigInt(env, text[index].start));
+    range.Set("end", ToBigInt(env, text[index].end));
+    ranges.Set(index, range);
+  }
+  object.Set("text", ranges);
+  const DynamicTables& dynamic = module->Dynamic();
+  object.Set("soname", TextOrNull(env, dynamic.soname));
+  Napi::Array needed = Napi::Array::New(env, dynamic.needed.size());
+  for (uint32_t index = 0; index < dynamic.needed.size(); ++index) {
+    needed.Set(index, std::string(dynamic.needed[index]));
+  }
+  object.Set("needed", needed);
+  object.Set("hasSymtab", Napi::Boolean::New(env, module->HasSymtab()));
+  object.Set("hasDwarf", Napi::Boolean::New(env, module->HasDwarf()));
+  object.Set("debugFile", TextOrNull(env, module->DebugPath()));
+  const ElfSegment* tls = file.SegmentOfType(PT_TLS);
+  if (tls == nullptr) {
+    object.Set("tls", env.Null());
+  } else {
+    Napi::Object block = Napi::Object::New(env);
+    block.Set("memorySize", ToNumber(env, tls->memory_size));
+    block.Set("alignment", ToNumber(env, tls->alignment));
+    object.Set("tls", block);
+  }
+  const ElfSegment* section = file.SegmentOfType(PT_DYNAMIC);
+  object.Set("dynamicSection", section == nullptr ? env.Null()
+                                                  : Napi::Value(ToBigInt(
+                                                        env, section->address + module->Bias())));
+  return object;
+}
+
+Napi::Value FindSymbols(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const SymbolTable& table = module->Symbols();
+  const std::vector<uint32_t> indices = table.Named(ToText(info[1], "name"));
+  Napi::Array result = Napi::Array::New(env, indices.size());
+  for (uint32_t place = 0; place < indices.size(); ++place) {
+    result.Set(place, SymbolObject(env, *module, table.All()[indices[place]]));
+  }
+  return result;
+}
+
+Napi::Value SymbolAt(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const Symbol* symbol = module->SymbolAt(ToAddress(info[1], "address"));
+  if (symbol == nullptr) return info.Env().Null();
+  return SymbolObject(info.Env(), *module, *symbol);
+}
+
+Napi::Value NextFunctionStart(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  return ToBigInt(info.Env(), module->NextFunctionStart(ToAddress(info[1], "address")));
+}
+
+Napi::Value FunctionNames(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  std::unordered_set<std::string_view> seen;
+  Napi::Array names = Napi::Array::New(info.Env());
+  uint32_t count = 0;
+  for (const Symbol& symbol : module->Symbols().All()) {
+    if (!symbol.IsFunction() || !seen.insert(symbol.name).second) continue;
+    names.Set(count++, Napi::String::New(info.Env(), symbol.name.data(), symbol.name.size()));
+  }
+  return names;
+}
+
+Napi::Value SourceOf(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const auto source = module->Dwarf().SourceOf(ToAddress(info[1], "address"));
+  if (!source) return info.Env().Null();
+  return Napi::String::New(info.Env(), *source);
+}
+
+Napi::Value FileBytes(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const uint64_t address = ToAddress(info[1], "address");
+  const ByteView bytes = module->FileBytes(address, ToCount(info[2], "length", kLongestRead));
+  return Napi::Buffer<uint8_t>::Copy(info.Env(), bytes.data, bytes.size);
+}
+
+Napi::Value ModuleRelocations(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const DynamicTables& tables = module->Dynamic();
+  Napi::Array result = Napi::Array::New(env, tables.relocations.size());
+  uint32_t count = 0;
+  for (const DynamicRelocation& relocation : tables.relocations) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("address", ToBigInt(env, relocation.address + module->Bias()));
+    object.Set("type", Napi::Number::New(env, relocation.type));
+    const bool named = relocation.symbol != 0 && relocation.symbol < tables.symbols.size();
+    object.Set("symbol",
+               named ? TextOrNull(env, tables.symbols[relocation.symbol].name) : env.Null());
+    object.Set("addend", ToBigInt(env, relocation.addend));
+    result.Set(count++, object);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::shared_ptr<Module> ToModule(const Napi::Value& value) {
+  if (value.IsExternal()) {
+    auto handle = value.As<Napi::External<ModuleBox>>();
+    if (handle.CheckTypeTag(&kModuleTag)) return handle.Data()->module;
+  }
+  ThrowArgument(value.Env(), "module must be a handle from openModule");
+}
+
+void InitSymbols(Napi::Env env, Napi::Object exports) {
+  Export<OpenModule>(env, exports, "openModule");
+  Export<ModuleInfo>(env, exports, "moduleInfo");
+  Export<FindSymbols>(env, exports, "findSymbols");
+  Export<SymbolAt>(env, exports, "symbolAt");
+  Export<NextFunctionStart>(env, exports, "nextFunctionStart");
+  Export<FunctionNames>(env, exports, "functionNames");
+  Export<SourceOf>(env, exports, "sourceOf");
+  Export<FileBytes>(env, exports, "fileBytes");
+  Export<ModuleRelocations>(env, exports, "moduleRelocations");
+}
+
+}  // namespace polus
