@@ -10,6 +10,15 @@
       "cflags_cc": ["-std=c++17"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
       "libraries": ["-ldw", "-lelf", "-lZydis", "-llzma"]
+    },
+    {
+      "target_name": "polus_watchdog",
+      "type": "executable",
+      "sources": ["native/watchdog/main.cc"],
+      "cflags": ["-Wall", "-Wextra", "-Werror", "-O2", "-g"],
+      "cflags_cc": ["-std=c++17"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+      "ldflags": ["-static-libgcc", "-static-libstdc++"]
     }
   ]
 }

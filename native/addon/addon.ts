@@ -142,7 +142,80 @@ export interface UnwoundFrame {
   readonly signalFrame: boolean;
 }
 
+/** Opaque: a process pinned by pidfd, start time and address space. Freed by the garbage collector. */
+export interface TargetHandle {
+  readonly __target: never;
+}
+
+/** Opaque: a tracer thread with its watchdog. Close it. */
+export interface TracerHandle {
+  readonly __tracer: never;
+}
+
+/** A system call for a borrowed thread. */
+export interface RemoteCall {
+  readonly number: number;
+  /** At most six; each as 64 bits without sign. */
+  readonly arguments: readonly bigint[];
+}
+
+export interface BorrowResult {
+  /** As the kernel returned them: -errno for failures. */
+  readonly results: readonly bigint[];
+  readonly tid: number;
+  readonly heldUs: number;
+}
+
+/** Bytes that change at one function's entry, inside one page. */
+export interface EntryChange {
+  readonly address: bigint;
+  readonly expected: Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Instruction starts inside the bytes (the entry itself excepted), and where a thread found there goes on. */
+  readonly moves: readonly (readonly [from: bigint, to: bigint])[];
+}
+
+export interface WindowResult {
+  readonly stoppedThreads: number;
+  /** Longest hold of any one thread, microseconds. */
+  readonly stallUs: number;
+  /** Longest hold of a thread that was running. */
+  readonly runningStallUs: number;
+  readonly movedThreads: number;
+  readonly attempts: number;
+}
+
 export interface Addon {
+  // memory/
+  /** Throws NO_SUCH_PROCESS, PERMISSION. */
+  openTarget(pid: number): TargetHandle;
+  targetAlive(target: TargetHandle): boolean;
+  /** Clock ticks since boot. */
+  targetStartTime(target: TargetHandle): bigint;
+  /** Exactly `length` bytes; throws UNREADABLE, TARGET_GONE. */
+  readMemory(target: TargetHandle, from: bigint, length: number): Buffer;
+  /** Up to `length` bytes, fewer where memory ends. */
+  readMemorySome(target: TargetHandle, from: bigint, length: number): Buffer;
+  /** Read-only private pages are written too (copied first); throws UNWRITABLE, TARGET_GONE. */
+  writeMemory(target: TargetHandle, to: bigint, bytes: Uint8Array): void;
+  /** One address space in two processes. */
+  sharesMemory(pid: number, other: number): boolean;
+  // tracer/
+  /** `onEvent` hears of followed processes that are born, execute another program or end. */
+  createTracer(onEvent: (kind: "born" | "exec" | "exited", pid: number, parent: number) => void): TracerHandle;
+  /** Ends the tracer thread; the kernel lets every tracee go on. */
+  tracerClose(tracer: TracerHandle): void;
+  /** Seizes all threads of a process and of children born from now on, without stopping any; resolves to their number. */
+  tracerFollow(tracer: TracerHandle, target: TargetHandle): Promise<number>;
+  /** Runs system calls on one thread of the target that survives our death at any instant. */
+  tracerBorrow(tracer: TracerHandle, target: TargetHandle, calls: readonly RemoteCall[]): Promise<BorrowResult>;
+  /** The install window; see window.h. */
+  tracerInstall(tracer: TracerHandle, target: TargetHandle, changes: readonly EntryChange[], limitUs: number): Promise<WindowResult>;
+  /** Copies of all threads' registers and stacks, each held for microseconds. */
+  tracerSnapshot(tracer: TracerHandle, target: TargetHandle, mostStack: number): Promise<{ readonly threads: readonly (ThreadSnapshot & { readonly heldUs: number })[]; readonly missed: readonly number[] }>;
+  /** Counts one numbered failure point; see fault.h. */
+  faultPoint(): void;
+  faultPointsReached(): number;
   // symbols/
   openModule(
     path: string,

@@ -1,12 +1,16 @@
 // The addon's registration: one Init function for each folder.
 #include <napi.h>
 
+#include "memory/memory_binding.h"
 #include "symbols/symbols_binding.h"
+#include "tracer/tracer_binding.h"
 
 namespace {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  polus::InitMemory(env, exports);
   polus::InitSymbols(env, exports);
+  polus::InitTracer(env, exports);
   return exports;
 }
 

@@ -1,0 +1,122 @@
+#include "target.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace polus {
+
+namespace {
+
+std::string Hex(uint64_t value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "0x%" PRIx64, value);
+  return text;
+}
+
+}  // namespace
+
+uint64_t StartTime(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(in, line)) return 0;
+  // The name may hold blanks and parentheses: fields count from the last ')'.
+  size_t close = line.rfind(')');
+  if (close == std::string::npos) return 0;
+  std::istringstream rest(line.substr(close + 1));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) {
+    if (!(rest >> field)) return 0;
+  }
+  return std::strtoull(field.c_str(), nullptr, 10);
+}
+
+Target::Target(pid_t pid) : pid_(pid) {
+  pidfd_ = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd_.valid()) {
+    throw SystemError("NO_SUCH_PROCESS", "no process " + std::to_string(pid));
+  }
+  start_time_ = StartTime(pid);
+  std::string path = "/proc/" + std::to_string(pid) + "/mem";
+  mem_ = Descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!mem_.valid()) {
+    int error = errno;
+    if (error == ENOENT) throw SystemError("NO_SUCH_PROCESS", "no process " + std::to_string(pid), error);
+    throw SystemError("PERMISSION", "the memory of process " + std::to_string(pid) + " cannot be opened", error);
+  }
+  // The pidfd was alive after mem was opened, so both speak of the same process.
+  if (!Alive()) throw Failure("NO_SUCH_PROCESS", "process " + std::to_string(pid) + " has ended");
+}
+
+bool Target::Alive() const {
+  pollfd p{pidfd_.get(), POLLIN, 0};
+  return ::poll(&p, 1, 0) == 0;
+}
+
+void Target::Fail(const char *what, TargetAddress at, int error) const {
+  if (!Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(pid_) + " has ended");
+  throw SystemError(std::strcmp(what, "read") == 0 ? "UNREADABLE" : "UNWRITABLE",
+                    std::string("cannot ") + what + " memory of process " + std::to_string(pid_) + " at " +
+                        Hex(Raw(at)),
+                    error == 0 ? EFAULT : error);
+}
+
+size_t Target::ReadSome(TargetAddress from, void *into, size_t size) const {
+  size_t done = 0;
+  while (done < size) {
+    ssize_t n = ::pread64(mem_.get(), static_cast<char *>(into) + done, size - done,
+                          static_cast<off64_t>(Raw(from) + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+void Target::Read(TargetAddress from, void *into, size_t size) const {
+  errno = 0;
+  size_t done = ReadSome(from, into, size);
+  if (done != size) Fail("read", TargetAddress{Raw(from) + done}, errno);
+}
+
+void Target::Write(TargetAddress to, const void *from, size_t size) const {
+  size_t done = 0;
+  while (done < size) {
+    ssize_t n = ::pwrite64(mem_.get(), static_cast<const char *>(from) + done, size - done,
+                           static_cast<off64_t>(Raw(to) + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) Fail("write", TargetAddress{Raw(to) + done}, errno);
+    done += static_cast<size_t>(n);
+  }
+}
+
+std::vector<Mapping> ReadMaps(pid_t pid) {
+  std::vector<Mapping> maps;
+  std::ifstream in("/proc/" + std::to_string(pid) + "/maps");
+  std::string line;
+  while (std::getline(in, line)) {
+    Mapping m{};
+    char perms[5] = {};
+    int path_at = 0;
+    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %*s %n", &m.start, &m.end, perms,
+                    &path_at) < 3) {
+      continue;
+    }
+    m.read = perms[0] == 'r';
+    m.write = perms[1] == 'w';
+    m.execute = perms[2] == 'x';
+    m.shared = perms[3] == 's';
+    if (path_at > 0 && static_cast<size_t>(path_at) < line.size()) m.path = line.substr(path_at);
+    maps.push_back(std::move(m));
+  }
+  return maps;
+}
+
+}  // namespace polus

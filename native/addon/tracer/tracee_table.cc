@@ -1,0 +1,165 @@
+#include "tracee_table.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "threads.h"
+
+namespace polus {
+
+long WindowOptions() { return PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE; }
+
+long FollowOptions() {
+  return PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+}
+
+Tracee &TraceeTable::Attach(pid_t process, pid_t tid, long options) {
+  auto found = tracees_.find(tid);
+  if (found != tracees_.end()) return *found->second;
+  auto tracee = std::make_unique<Tracee>(Tracee::Seize(process, tid, options));
+  return *tracees_.emplace(tid, std::move(tracee)).first->second;
+}
+
+Tracee *TraceeTable::Find(pid_t tid) {
+  auto found = tracees_.find(tid);
+  return found == tracees_.end() ? nullptr : found->second.get();
+}
+
+std::vector<Tracee *> TraceeTable::Of(pid_t process) {
+  std::vector<Tracee *> all;
+  for (auto &entry : tracees_) {
+    if (entry.second->process() == process) all.push_back(entry.second.get());
+  }
+  return all;
+}
+
+void TraceeTable::AttachAll(pid_t process, long options) {
+  // A thread may be born by one that we have not seized yet: look again until a pass finds
+  // nothing new. The kernel attaches those born by seized ones.
+  for (int pass = 0; pass < 100; ++pass) {
+    bool found_new = false;
+    for (pid_t tid : ListThreads(process)) {
+      if (tracees_.count(tid) != 0) continue;
+      char state = ThreadState(process, tid);
+      if (state == 'Z' || state == 'X') continue;
+      try {
+        Attach(process, tid, options);
+        found_new = true;
+      } catch (const Failure &e) {
+        if (Is(e, "NO_SUCH_THREAD")) continue;
+        // One that was attached by the kernel a moment ago, or died: the next pass tells.
+        if (Is(e, "ALREADY_TRACED") || Is(e, "PERMISSION")) {
+          char now = ThreadState(process, tid);
+          if (now == 'Z' || now == 'X') continue;
+          int status = 0;
+          if (::waitpid(tid, &status, __WALL | WNOHANG) == tid) {
+            tracees_.emplace(tid, std::make_unique<Tracee>(Tracee::Adopt(process, tid)));
+            Settle(tid, status);
+            found_new = true;
+            continue;
+          }
+        }
+        throw;
+      }
+    }
+    if (!found_new) return;
+  }
+}
+
+size_t TraceeTable::Follow(pid_t process) {
+  AttachAll(process, FollowOptions());
+  followed_.insert(process);
+  return Of(process).size();
+}
+
+void TraceeTable::Release(Tracee &tracee) {
+  if (tracee.gone()) {
+    Ended(tracee.tid());
+    return;
+  }
+  if (!tracee.stopped()) return;  // settles when it stops
+  if (Followed(tracee.process())) {
+    tracee.Continue();
+  } else {
+    pid_t tid = tracee.tid();
+    tracee.Detach();
+    tracees_.erase(tid);
+  }
+}
+
+void TraceeTable::ReleaseAll(pid_t process) {
+  for (Tracee *tracee : Of(process)) Release(*tracee);
+}
+
+void TraceeTable::NoteBirth(const Tracee &maker) {
+  pid_t born = maker.born();
+  if (born <= 0) return;
+  pid_t process = maker.born_is_process() ? born : maker.process();
+  // PTRACE_EVENT_CLONE is also reported for clone(2) without CLONE_THREAD.
+  if (!maker.born_is_process() && ThreadState(maker.process(), born) == 'X') process = born;
+  // Its first stop may have come before its maker's.
+  if (tracees_.count(born) == 0) {
+    tracees_.emplace(born, std::make_unique<Tracee>(Tracee::Adopt(process, born)));
+  }
+  if (process == born && Followed(maker.process()) && followed_.insert(process).second) {
+    on_event_({ProcessEvent::Kind::kBorn, process, maker.process()});
+  }
+}
+
+void TraceeTable::Ended(pid_t tid) {
+  auto found = tracees_.find(tid);
+  if (found == tracees_.end()) return;
+  pid_t process = found->second->process();
+  tracees_.erase(found);
+  if (Followed(process) && Of(process).empty() && ListThreads(process).empty()) {
+    followed_.erase(process);
+    on_event_({ProcessEvent::Kind::kExited, process, 0});
+  }
+}
+
+void TraceeTable::Settle(pid_t tid, int status) {
+  Tracee *tracee = Find(tid);
+  if (tracee == nullptr) {
+    // The first stop of a thread whose maker has not told of it yet.
+    if (!WIFSTOPPED(status)) return;
+    pid_t process = ThreadGroup(tid);
+    if (process == 0) return;
+    tracee = tracees_.emplace(tid, std::make_unique<Tracee>(Tracee::Adopt(process, tid))).first->second.get();
+  }
+  switch (tracee->Take(status)) {
+    case StopKind::kGone:
+      Ended(tid);
+      return;
+    case StopKind::kClone:
+      NoteBirth(*tracee);
+      break;
+    case StopKind::kExec:
+      // The other threads are no more, and not all of them report it (ptrace(2), execve).
+      for (Tracee *other : Of(tracee->process())) {
+        if (other != tracee) tracees_.erase(other->tid());
+      }
+      on_event_({ProcessEvent::Kind::kExec, tracee->process(), 0});
+      break;
+    case StopKind::kInterrupt:
+    case StopKind::kSignal: {
+      // An ignored signal wakes a traced thread where it would not have woken a free one.
+      user_regs_struct registers = tracee->Registers();
+      if (Tracee::HideInterruption(registers)) tracee->SetRegisters(registers);
+      break;
+    }
+    default:
+      break;
+  }
+  Release(*tracee);
+}
+
+bool TraceeTable::SettleNext() {
+  int status = 0;
+  pid_t tid = ::waitpid(-1, &status, __WALL | __WNOTHREAD);
+  if (tid <= 0) return false;
+  Settle(tid, status);
+  return true;
+}
+
+}  // namespace polus
