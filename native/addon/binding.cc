@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "memory/memory_binding.h"
+#include "objects/objects_binding.h"
 #include "symbols/symbols_binding.h"
 #include "tracer/tracer_binding.h"
 
@@ -10,6 +11,7 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   polus::InitMemory(env, exports);
   polus::InitSymbols(env, exports);
+  polus::InitObjects(env, exports);
   polus::InitTracer(env, exports);
   return exports;
 }

@@ -7,6 +7,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "failure.h"
 
@@ -33,6 +34,12 @@ inline Napi::BigInt ToBigInt(Napi::Env env, int64_t value) { return Napi::BigInt
 /** Sizes and counts that fit a double exactly. */
 inline Napi::Number ToNumber(Napi::Env env, uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
+}
+
+/** A string, or null for an empty one. */
+inline Napi::Value TextOrNull(Napi::Env env, std::string_view text) {
+  if (text.empty()) return env.Null();
+  return Napi::String::New(env, text.data(), text.size());
 }
 
 /** Reads a bigint of 0 … 2^64-1; anything else is INVALID_ARGUMENT naming `what`. */

@@ -93,6 +93,8 @@ class Reader {
         case DT_RELR: entries_.relr = value; break;
         case DT_RELRSZ: entries_.relr_size = value; break;
         case DT_SONAME: entries_.soname = value; break;
+        case DT_INIT: tables_.init = value; break;
+        case DT_REL: Complain("it has relocations without addends"); break;
         case DT_INIT_ARRAY: tables_.init_array = value; break;
         case DT_INIT_ARRAYSZ: tables_.init_array_size = value; break;
         case DT_NEEDED:

@@ -44,6 +44,8 @@ struct DynamicTables {
   /** DT_INIT_ARRAY, link-time. */
   uint64_t init_array = 0;
   uint64_t init_array_size = 0;
+  /** DT_INIT, link-time; 0 if there is none. */
+  uint64_t init = 0;
 
   /** Reads what is needed for names only, no symbols or relocations. */
   static DynamicTables ReadNames(const ElfFile& file);

@@ -8,6 +8,7 @@
 #include "napi_values.h"
 #include "symbols/dwarf_reader.h"
 #include "symbols/module.h"
+#include "symbols/symbol_names.h"
 
 namespace polus {
 
@@ -22,46 +23,14 @@ struct ModuleBox {
   std::shared_ptr<Module> module;
 };
 
-Napi::Value TextOrNull(Napi::Env env, std::string_view text) {
-  if (text.empty()) return env.Null();
-  return Napi::String::New(env, text.data(), text.size());
-}
-
-const char* KindOf(const Symbol& symbol) {
-  switch (symbol.type) {
-    case STT_FUNC: return "func";
-    case STT_OBJECT: return "object";
-    case STT_GNU_IFUNC: return "ifunc";
-    case STT_TLS: return "tls";
-    default: return "notype";
-  }
-}
-
-const char* BindingOf(const Symbol& symbol) {
-  switch (symbol.binding) {
-    case STB_LOCAL: return "local";
-    case STB_WEAK: return "weak";
-    default: return "global";
-  }
-}
-
-const char* VisibilityOf(const Symbol& symbol) {
-  switch (symbol.visibility) {
-    case STV_HIDDEN: return "hidden";
-    case STV_PROTECTED: return "protected";
-    case STV_INTERNAL: return "internal";
-    default: return "default";
-  }
-}
-
 Napi::Object SymbolObject(Napi::Env env, const Module& module, const Symbol& symbol) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("name", Napi::String::New(env, symbol.name.data(), symbol.name.size()));
   object.Set("address", ToBigInt(env, module.AddressOf(symbol)));
   object.Set("size", ToNumber(env, symbol.size));
-  object.Set("kind", KindOf(symbol));
-  object.Set("binding", BindingOf(symbol));
-  object.Set("visibility", VisibilityOf(symbol));
+  object.Set("kind", SymbolKindName(symbol.type));
+  object.Set("binding", SymbolBindingName(symbol.binding));
+  object.Set("visibility", SymbolVisibilityName(symbol.visibility));
   object.Set("file", TextOrNull(env, symbol.file));
   object.Set("version", TextOrNull(env, symbol.version));
   object.Set("defaultVersion", Napi::Boolean::New(env, symbol.default_version));
