@@ -145,7 +145,8 @@ class BorrowedThread {
   // Lays the frame and points the thread at it. Afterwards the thread is ours.
   void Infect(const Target &target) {
     own_ = tracee_.Registers();
-    Tracee::HideInterruption(own_);
+    // At once: should we die, the program is not to see an EINTR of ours.
+    if (Tracee::HideInterruption(own_)) tracee_.SetRegisters(own_);
     mask_ = tracee_.SignalMask();
     std::vector<uint8_t> xstate = tracee_.ExtendedState();
 

@@ -58,13 +58,16 @@ void OnWake(int) {}
 
 int WaitTimer::Signal() { return SIGRTMIN + 11; }
 
-WaitTimer::WaitTimer() {
+void WaitTimer::InstallHandler() {
   static std::once_flag once;
   std::call_once(once, [] {
     struct sigaction action {};
     action.sa_handler = OnWake;  // no SA_RESTART: waits must come back
     ::sigaction(Signal(), &action, nullptr);
   });
+}
+
+WaitTimer::WaitTimer() {
   sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = Signal();

@@ -27,6 +27,8 @@ class WaitTimer {
   void Disarm();
   // The signal that wakes; also used to wake an idle tracer for new work.
   static int Signal();
+  // Makes the signal harmless for this process; before the first one is sent.
+  static void InstallHandler();
 
  private:
   timer_t timer_{};

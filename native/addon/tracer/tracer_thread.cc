@@ -28,6 +28,7 @@ void TracerThread::Submit(std::function<void(TracerContext &)> job) {
   jobs_.push_back(std::move(job));
   changed_.notify_all();
   // Out of a wait for tracees, too. One that comes too early is made good by the idle tick.
+  WaitTimer::InstallHandler();
   ::pthread_kill(thread_.native_handle(), WaitTimer::Signal());
 }
 
