@@ -124,6 +124,11 @@ export interface RelocatedEntry {
   readonly code: Buffer;
   /** Instruction boundaries inside the covered bytes: offset in the original to offset in the copy. */
   readonly boundaries: readonly (readonly [original: number, copy: number])[];
+  /**
+   * Offsets below the minimum to which calls in the covered bytes return. A thread that is inside
+   * such a call returns into bytes that the jump overwrites; usually there are none.
+   */
+  readonly returns: readonly number[];
 }
 
 /** One stopped thread's copied state, for unwinding at leisure. */

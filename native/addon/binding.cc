@@ -1,6 +1,7 @@
 // The addon's registration: one Init function for each folder.
 #include <napi.h>
 
+#include "entries/entries_binding.h"
 #include "memory/memory_binding.h"
 #include "objects/objects_binding.h"
 #include "symbols/symbols_binding.h"
@@ -9,6 +10,7 @@
 namespace {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  polus::InitEntries(env, exports);
   polus::InitMemory(env, exports);
   polus::InitSymbols(env, exports);
   polus::InitObjects(env, exports);

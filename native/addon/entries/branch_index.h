@@ -1,13 +1,74 @@
 #ifndef POLUS_ENTRIES_BRANCH_INDEX_H
 #define POLUS_ENTRIES_BRANCH_INDEX_H
 
+#include <cstdint>
+#include <vector>
+
+#include "arch/x86_64/decoder.h"
+#include "symbols/elf_file.h"
+#include "symbols/module.h"
+
 namespace polus {
 
-class Module;
+/** Something that leads to a place in a module's code. Link-time addresses. */
+struct CodeReference {
+  uint64_t to = 0;
+  /** The branch, the lea that loads the jump table, or the word of data. */
+  uint64_t from = 0;
+};
 
+/**
+ * Everything in a module from which control can get to a fixed place of its code: direct branches,
+ * addresses taken by lea, jump tables, and words of data that hold a code address. Found by one
+ * linear sweep over the code that starts anew at each known function.
+ *
+ * What computes a target in other ways (hand-written tables of other forms, code outside the module)
+ * is not seen.
+ */
 class BranchIndex {
  public:
-  explicit BranchIndex(Module&) {}
+  /** Sweeps the module. @throws Failure WRONG_MACHINE unless it is 64-bit x86 */
+  explicit BranchIndex(Module& module);
+
+  /** All references to [start, end), by target. */
+  std::vector<CodeReference> Into(uint64_t start, uint64_t end) const;
+
+ private:
+  struct CodeRange {
+    uint64_t start = 0;
+    uint64_t end = 0;
+    ByteView bytes;
+  };
+
+  void FindCode();
+  void Sweep(const CodeRange& range);
+  void SweepFunction(const CodeRange& range, uint64_t start, uint64_t end);
+  void Note(const x86_64::Instruction& instruction, uint64_t address);
+  void ReadJumpTables(uint64_t start, uint64_t end);
+  void ReadJumpTable(uint64_t table, uint64_t from, const std::vector<AddressRange>& targets);
+  void FindColdParts();
+  void AddDataWords();
+  bool IsCode(uint64_t address) const noexcept;
+  uint64_t EndOfFunction(uint64_t start) const;
+
+  Module& module_;
+  const ElfFile& file_;
+  x86_64::Decoder decoder_;
+  std::vector<CodeRange> code_;
+  std::vector<CodeReference> references_;
+
+  /** A function and a part of it that the compiler placed elsewhere. */
+  struct Part {
+    uint64_t function = 0;
+    AddressRange range;
+  };
+  std::vector<Part> parts_;
+  bool looked_for_parts_ = false;
+
+  // Of the function that is being swept.
+  std::vector<CodeReference> table_loads_;
+  bool has_indirect_jump_ = false;
+  size_t table_entries_left_ = size_t{1} << 22;
 };
 
 }  // namespace polus

@@ -1,0 +1,226 @@
+#include "entries/branch_index.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "failure.h"
+
+namespace polus {
+
+namespace {
+
+using x86_64::Instruction;
+using x86_64::RelativeBranch;
+
+constexpr size_t kLongestTable = 4096;
+constexpr size_t kMostReferences = size_t{1} << 25;
+
+bool ByTarget(const CodeReference& left, const CodeReference& right) noexcept {
+  return left.to != right.to ? left.to < right.to : left.from < right.from;
+}
+
+}  // namespace
+
+BranchIndex::BranchIndex(Module& module) : module_(module), file_(module.File()) {
+  if (!file_.IsX86_64()) {
+    throw Failure("WRONG_MACHINE", module.Path() + " is not code for 64-bit x86");
+  }
+  FindCode();
+  for (const CodeRange& range : code_) Sweep(range);
+  AddDataWords();
+  std::sort(references_.begin(), references_.end(), ByTarget);
+  table_loads_ = {};
+  parts_ = {};
+}
+
+std::vector<CodeReference> BranchIndex::Into(uint64_t start, uint64_t end) const {
+  const auto first =
+      std::lower_bound(references_.begin(), references_.end(), CodeReference{start, 0}, ByTarget);
+  auto last = first;
+  while (last != references_.end() && last->to < end) ++last;
+  return std::vector<CodeReference>(first, last);
+}
+
+// Sections tell code from constants, which older linkers put into the same segment; without sections
+// the whole of each executable segment is taken for code.
+void BranchIndex::FindCode() {
+  for (const ElfSection& section : file_.Sections()) {
+    if (section.type != SHT_PROGBITS || (section.flags & SHF_EXECINSTR) == 0) continue;
+    if (section.size == 0) continue;
+    if (auto bytes = file_.BytesAt(section.address, section.size)) {
+      code_.push_back({section.address, section.address + section.size, *bytes});
+    }
+  }
+  if (code_.empty()) {
+    for (const ElfSegment& segment : file_.Segments()) {
+      if (segment.type != PT_LOAD || (segment.flags & PF_X) == 0 || segment.file_size == 0) continue;
+      if (auto bytes = file_.BytesAt(segment.address, segment.file_size)) {
+        code_.push_back({segment.address, segment.address + segment.file_size, *bytes});
+      }
+    }
+  }
+  // Hostile headers may describe the same bytes many times over: each is swept once.
+  std::sort(code_.begin(), code_.end(),
+            [](const CodeRange& left, const CodeRange& right) { return left.start < right.start; });
+  uint64_t done = 0;
+  std::vector<CodeRange> distinct;
+  for (CodeRange range : code_) {
+    if (range.end <= done) continue;
+    if (range.start < done) {
+      const uint64_t skip = done - range.start;
+      range = {done, range.end, {range.bytes.data + skip, range.bytes.size - skip}};
+    }
+    done = range.end;
+    distinct.push_back(range);
+  }
+  code_ = std::move(distinct);
+}
+
+bool BranchIndex::IsCode(uint64_t address) const noexcept {
+  auto after = std::upper_bound(
+      code_.begin(), code_.end(), address,
+      [](uint64_t value, const CodeRange& range) { return value < range.start; });
+  return after != code_.begin() && address < std::prev(after)->end;
+}
+
+void BranchIndex::Sweep(const CodeRange& range) {
+  const std::vector<uint64_t>& starts = module_.FunctionStarts();
+  uint64_t start = range.start;
+  auto next = std::upper_bound(starts.begin(), starts.end(), start);
+  while (start < range.end) {
+    const uint64_t end = next != starts.end() && *next < range.end ? *next : range.end;
+    SweepFunction(range, start, end);
+    start = end;
+    if (next != starts.end()) ++next;
+  }
+}
+
+void BranchIndex::SweepFunction(const CodeRange& range, uint64_t start, uint64_t end) {
+  table_loads_.clear();
+  has_indirect_jump_ = false;
+  const uint8_t* bytes = range.bytes.data + (start - range.start);
+  const size_t size = static_cast<size_t>(end - start);
+  // What is decoded across the start of the next function may be one instruction under two symbols
+  // (jumps past a lock prefix), so it may read on, but the next sweep starts at the symbol.
+  const size_t readable = static_cast<size_t>(range.end - start);
+  Instruction instruction;
+  for (size_t offset = 0; offset < size;) {
+    if (!decoder_.Decode(bytes + offset, readable - offset, &instruction)) {
+      ++offset;
+      continue;
+    }
+    Note(instruction, start + offset);
+    offset += instruction.Length();
+  }
+  if (has_indirect_jump_ && !table_loads_.empty()) ReadJumpTables(start, end);
+}
+
+void BranchIndex::Note(const Instruction& instruction, uint64_t address) {
+  if (references_.size() >= kMostReferences) return;
+  if (instruction.Branch() != RelativeBranch::kNone) {
+    const uint64_t target = instruction.Target(address);
+    if (IsCode(target)) references_.push_back({target, address});
+    return;
+  }
+  if (instruction.IsLea() && instruction.IsRipRelative()) {
+    const uint64_t target = instruction.RipTarget(address);
+    if (IsCode(target)) {
+      references_.push_back({target, address});
+    } else {
+      table_loads_.push_back({target, address});
+    }
+    return;
+  }
+  if (instruction.IsIndirectJump()) has_indirect_jump_ = true;
+  // Code at a fixed address may load one of its own addresses as a constant: mov r32, imm32.
+  if (file_.Type() == ET_EXEC && instruction.raw.raw.imm[0].size == 32 &&
+      instruction.raw.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+      ((instruction.raw.opcode & 0xf8) == 0xb8 || instruction.raw.opcode == 0xc7)) {
+    const uint64_t target = static_cast<uint32_t>(instruction.raw.raw.imm[0].value.u);
+    if (IsCode(target)) references_.push_back({target, address});
+  }
+}
+
+uint64_t BranchIndex::EndOfFunction(uint64_t start) const {
+  const uint64_t run_time = start + module_.Bias();
+  return module_.NextFunctionStart(run_time) - module_.Bias();
+}
+
+// A compiler moves a function's unlikely blocks to NAME.cold; tables of either lead into both.
+void BranchIndex::FindColdParts() {
+  if (looked_for_parts_) return;
+  looked_for_parts_ = true;
+  const SymbolTable& symbols = module_.Symbols();
+  for (const Symbol& cold : symbols.All()) {
+    if (!cold.IsFunction() || !IsCode(cold.address)) continue;
+    const size_t dot = cold.name.find(".cold");
+    if (dot == std::string_view::npos || dot == 0) continue;
+    size_t parents = 0;
+    for (uint32_t index : symbols.Named(cold.name.substr(0, dot))) {
+      const Symbol& parent = symbols.All()[index];
+      if (!parent.IsFunction() || parent.file != cold.file || !IsCode(parent.address)) continue;
+      parts_.push_back({parent.address, {cold.address, EndOfFunction(cold.address)}});
+      parts_.push_back({cold.address, {parent.address, EndOfFunction(parent.address)}});
+      if (++parents == 16) break;
+    }
+  }
+  std::sort(parts_.begin(), parts_.end(),
+            [](const Part& left, const Part& right) { return left.function < right.function; });
+}
+
+void BranchIndex::ReadJumpTables(uint64_t start, uint64_t end) {
+  FindColdParts();
+  std::vector<AddressRange> targets = {{start, end}};
+  auto part = std::lower_bound(
+      parts_.begin(), parts_.end(), start,
+      [](const Part& candidate, uint64_t value) { return candidate.function < value; });
+  for (; part != parts_.end() && part->function == start && targets.size() < 16; ++part) {
+    targets.push_back(part->range);
+  }
+  for (const CodeReference& load : table_loads_) ReadJumpTable(load.to, load.from, targets);
+}
+
+// Position-independent tables hold 32-bit distances from their own start. The table ends where an
+// entry leads out of the function; longer ones than there are would only add targets inside it.
+void BranchIndex::ReadJumpTable(uint64_t table, uint64_t from,
+                                const std::vector<AddressRange>& targets) {
+  const ByteView bytes = file_.BytesFrom(table);
+  for (size_t index = 0; index < kLongestTable; ++index) {
+    if ((index + 1) * sizeof(int32_t) > bytes.size || table_entries_left_ == 0) return;
+    --table_entries_left_;
+    int32_t distance = 0;
+    std::memcpy(&distance, bytes.data + index * sizeof distance, sizeof distance);
+    const uint64_t target = table + static_cast<uint64_t>(static_cast<int64_t>(distance));
+    const bool inside = std::any_of(targets.begin(), targets.end(), [&](const AddressRange& range) {
+      return target >= range.start && target < range.end;
+    });
+    if (!inside) return;
+    if (references_.size() < kMostReferences) references_.push_back({target, from});
+  }
+}
+
+// Absolute code addresses in data: relocated words, and in files for a fixed address every aligned
+// word that could be one.
+void BranchIndex::AddDataWords() {
+  for (const DynamicRelocation& relocation : module_.Dynamic().relocations) {
+    if (relocation.type != R_X86_64_RELATIVE && relocation.type != R_X86_64_IRELATIVE) continue;
+    const uint64_t target = static_cast<uint64_t>(relocation.addend);
+    if (IsCode(target)) references_.push_back({target, relocation.address});
+  }
+  if (file_.Type() != ET_EXEC) return;
+  for (const ElfSegment& segment : file_.Segments()) {
+    if (segment.type != PT_LOAD || (segment.flags & PF_X) != 0) continue;
+    const uint64_t first = (segment.address + 7) & ~uint64_t{7};
+    const ByteView bytes = file_.BytesFrom(first);
+    for (size_t offset = 0; offset + sizeof(uint64_t) <= bytes.size; offset += sizeof(uint64_t)) {
+      uint64_t word = 0;
+      std::memcpy(&word, bytes.data + offset, sizeof word);
+      if (word == 0 || !IsCode(word)) continue;
+      if (references_.size() >= kMostReferences) return;
+      references_.push_back({word, first + offset});
+    }
+  }
+}
+
+}  // namespace polus
