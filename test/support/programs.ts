@@ -48,6 +48,34 @@ export function libraryProgram(flags: readonly string[] = []): string {
   return buildTarget({ name: "library", libraries: [buildLibrary("library_shared")], flags });
 }
 
+export function blockedProgram(flags: readonly string[] = []): string {
+  const parts = [
+    "blocked",
+    "blocked_descriptors",
+    "blocked_clocks",
+    "blocked_locks",
+    "blocked_signals",
+  ];
+  return buildTarget({ name: "blocked", sources: parts.map((part) => `${part}.c`), flags });
+}
+
+export function registersProgram(flags: readonly string[] = []): string {
+  return buildTarget({ name: "registers", sources: ["registers.c", "registers.S"], flags });
+}
+
+export function entriesProgram(flags: readonly string[] = []): string {
+  return buildTarget({ name: "entries", sources: ["entries.c", "entries_code.S"], flags });
+}
+
+/** Compiles a program that attaches to targets: `yardstick` or `saboteur`. */
+export function buildTracer(name: "yardstick" | "saboteur"): string {
+  return build({
+    name,
+    sources: [targetSource(`${name}.c`), targetSource("seize.c")],
+    flags: ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2"],
+  });
+}
+
 /** basic.c's function to its second version. */
 export function basicUpdate(
   options: {

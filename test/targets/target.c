@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PROBES = 32, MAX_COUNTERS = 48, MAX_THREADS = 1024, LINE_SIZE = 256, REPLY_SIZE = 16384 };
+enum { MAX_PROBES = 48, MAX_COUNTERS = 64, MAX_THREADS = 1024, LINE_SIZE = 256, REPLY_SIZE = 16384 };
 
 struct shared {
   atomic_uint epoch;
@@ -243,6 +243,9 @@ static void answer(const char *line) {
   } else if (strcmp(line, "reset") == 0) {
     begin_epoch();
     append(reply, sizeof reply - 3, "\"epoch\":%u", target_epoch());
+  } else if (strcmp(line, "forbidden") == 0) {
+    /* Not on the list of the --seccomp filter. */
+    append(reply, sizeof reply - 3, "\"parent\":%d", (int)getppid());
   } else if (!own_command || !own_command(line, reply + 1, sizeof reply - 4)) {
     append(reply, sizeof reply - 3, "\"unknown\":true");
   }

@@ -7,6 +7,7 @@
  *
  *   state   a line of JSON: counters of the current epoch, errors so far
  *   reset   begins a new epoch (calls that began earlier are not counted in it)
+ *   forbidden   makes a system call that the --seccomp filter answers with death
  *   quit    stops all threads, prints the last state with "verdict", exits
  *
  * A target ends by itself when standard input closes, when its parent dies, or

@@ -1,0 +1,1 @@
+long fetch(const volatile char *where) { return *where + 2; }
