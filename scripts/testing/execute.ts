@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TestFile } from "./discover.js";
-import { endProcesses, findProcesses } from "./processes.js";
+import { endProcesses, findProcesses, type FoundProcess } from "./processes.js";
 import type { Ending } from "./verdict.js";
 
 /** More output than this is cut in the middle: a test in a loop must not fill memory. */
@@ -68,12 +68,18 @@ export async function execute(
   clearTimeout(timer);
   options.abort.removeEventListener("abort", stopAll);
 
-  let left = findProcesses(session, mark);
-  for (let waited = 0; left.length > 0 && !timedOut && waited < graceMs; waited += 50) {
-    await delay(50);
-    left = findProcesses(session, mark);
-  }
+  /** What is left once it had its time to go. */
+  const remaining = async (): Promise<FoundProcess[]> => {
+    let left = findProcesses(session, mark);
+    for (let waited = 0; left.length > 0 && waited < graceMs; waited += 50) {
+      await delay(50);
+      left = findProcesses(session, mark);
+    }
+    return left;
+  };
+  const left = await remaining();
   endProcesses(left);
+  if (left.length > 0) await remaining();
   // A pipe that something out of our sight still holds open must not hold the whole run.
   await Promise.race([drained, delay(graceMs, undefined, { ref: false })]);
   return {

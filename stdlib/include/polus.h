@@ -36,8 +36,18 @@
  * It stores the text "old=new" in a section of its own: no address, so nothing to relocate, and nothing
  * that runs in the program.
  */
-#define POLUS_REPLACE(old, new)                                                              \
-  static const char polus_replace_##old[]                                                    \
-      __attribute__((section(".polus_replace"), used, aligned(1))) = #old "=" #new
+#define POLUS_REPLACE(old, new)                                                  \
+  static const char polus_replace_##old[] __attribute__((                        \
+      section(".polus_replace"), used, POLUS_RETAIN aligned(1))) = #old "=" #new
+
+/* Keeps the text through the linker's --gc-sections, where the compiler can say so. */
+#ifdef __has_attribute
+#if __has_attribute(retain)
+#define POLUS_RETAIN retain,
+#endif
+#endif
+#ifndef POLUS_RETAIN
+#define POLUS_RETAIN
+#endif
 
 #endif

@@ -246,18 +246,24 @@ static char *next_line(uint64_t deadline_ns) {
   }
 }
 
+/* Puts the keys in place that are counted, and takes away what an earlier load left. */
 static bool load_items(void) {
   struct client client;
   char command[64], answer[ANSWER_LIMIT];
-  if (!client_open(&client, settings.port, TIMEOUT_MS)) return perror("kvload: connect"), false;
-  for (int i = 0; i < ITEMS; i++) {
+  bool good = client_open(&client, settings.port, TIMEOUT_MS);
+  for (int i = 0; good && i < ITEMS; i++) {
     snprintf(command, sizeof command, "SET item:%02d number-%d", i, i);
-    if (client_ask(&client, command, answer) && strcmp(answer, "+OK") == 0) continue;
-    fprintf(stderr, "kvload: the server does not take the first keys\n");
-    return false;
+    good = client_ask(&client, command, answer) && strcmp(answer, "+OK") == 0;
+  }
+  for (int i = 0; good && i < settings.threads; i++) {
+    snprintf(command, sizeof command, "DEL own:%d", i);
+    good = client_ask(&client, command, answer);
+    snprintf(command, sizeof command, "DEL sum:%d", i);
+    good = good && client_ask(&client, command, answer);
   }
   client_close(&client);
-  return true;
+  if (!good) fprintf(stderr, "kvload: the server on port %d does not take the first keys\n", settings.port);
+  return good;
 }
 
 static void read_settings(int argc, char **argv) {

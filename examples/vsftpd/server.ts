@@ -1,0 +1,139 @@
+/** Starts Debian's vsftpd on loopback with a folder of its own, and ends it with all its sessions. */
+import { spawn, type ChildProcess } from "node:child_process";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { FtpSession } from "./ftp_client.js";
+
+/** Files that clients find; `*.key` is denied to them. */
+export const publishedFiles: Readonly<Record<string, string>> = {
+  "readme.txt": "read me\n",
+  "notes.txt.txt": "notes\n",
+  "host.key": "not for you\n",
+  "server.key.key": "not for you either\n",
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no free port");
+  return address.port;
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+    return text.split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** A running listener. Needs root: vsftpd changes users and its root folder. */
+export class VsftpdServer {
+  readonly #process: ChildProcess;
+  readonly #folder: string;
+
+  private constructor(
+    child: ChildProcess,
+    folder: string,
+    readonly pid: number,
+    readonly port: number,
+  ) {
+    this.#process = child;
+    this.#folder = folder;
+  }
+
+  static async start(executable: string): Promise<VsftpdServer> {
+    const folder = mkdtempSync(join(tmpdir(), "polus-vsftpd-"));
+    const port = await freePort();
+    const root = join(folder, "files");
+    const empty = join(folder, "empty");
+    // vsftpd insists that the users it becomes cannot write to these.
+    for (const path of [folder, root, empty]) mkdirSync(path, { recursive: true, mode: 0o755 });
+    const settings = {
+      listen: "YES",
+      listen_address: "127.0.0.1",
+      listen_port: port,
+      background: "NO",
+      anonymous_enable: "YES",
+      no_anon_password: "YES",
+      anon_root: root,
+      ftp_username: "daemon",
+      nopriv_user: "nobody",
+      secure_chroot_dir: empty,
+      pasv_address: "127.0.0.1",
+      seccomp_sandbox: "YES",
+      deny_file: "*.key",
+    };
+    const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+    const file = join(folder, "vsftpd.conf");
+    writeFileSync(file, lines.join(""), { mode: 0o600 });
+    for (const [name, text] of Object.entries(publishedFiles)) {
+      writeFileSync(join(root, name), text, { mode: 0o644 });
+    }
+    const log = openSync(join(folder, "output"), "w");
+    const child = spawn(executable, [file], { stdio: ["ignore", log, log], detached: true });
+    closeSync(log);
+    if (child.pid === undefined) throw new Error(`cannot start ${executable}`);
+    const server = new VsftpdServer(child, folder, child.pid, port);
+    try {
+      await server.#waitUntilReady();
+      return server;
+    } catch (error) {
+      server.stop();
+      throw error;
+    }
+  }
+
+  get running(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  async #waitUntilReady(): Promise<void> {
+    for (let tries = 0; this.running && tries < 100; tries++) {
+      try {
+        return await (await FtpSession.open(this.port)).quit();
+      } catch {
+        await delay(50);
+      }
+    }
+    const output = readFileSync(join(this.#folder, "output"), "utf8").trim();
+    throw new Error(`vsftpd does not answer on port ${this.port}: ${output}`);
+  }
+
+  /** Listener, privilege parents and sessions that run now. */
+  processes(): number[] {
+    const found = [this.pid];
+    for (const pid of found) found.push(...childrenOf(pid));
+    return found;
+  }
+
+  /** Ends the listener and every session that came from it, and removes its folder. */
+  stop(): void {
+    // Held first, so that no session is born between looking and ending.
+    if (this.running) process.kill(this.pid, "SIGSTOP");
+    for (const pid of this.processes()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Ended by itself, or together with its parent.
+      }
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
