@@ -207,17 +207,35 @@ export interface Addon {
   sharesMemory(pid: number, other: number): boolean;
   // tracer/
   /** `onEvent` hears of followed processes that are born, execute another program or end. */
-  createTracer(onEvent: (kind: "born" | "exec" | "exited", pid: number, parent: number) => void): TracerHandle;
+  createTracer(
+    onEvent: (kind: "born" | "exec" | "exited", pid: number, parent: number) => void,
+  ): TracerHandle;
   /** Ends the tracer thread; the kernel lets every tracee go on. */
   tracerClose(tracer: TracerHandle): void;
   /** Seizes all threads of a process and of children born from now on, without stopping any; resolves to their number. */
   tracerFollow(tracer: TracerHandle, target: TargetHandle): Promise<number>;
   /** Runs system calls on one thread of the target that survives our death at any instant. */
-  tracerBorrow(tracer: TracerHandle, target: TargetHandle, calls: readonly RemoteCall[]): Promise<BorrowResult>;
+  tracerBorrow(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    calls: readonly RemoteCall[],
+  ): Promise<BorrowResult>;
   /** The install window; see window.h. */
-  tracerInstall(tracer: TracerHandle, target: TargetHandle, changes: readonly EntryChange[], limitUs: number): Promise<WindowResult>;
+  tracerInstall(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    changes: readonly EntryChange[],
+    limitUs: number,
+  ): Promise<WindowResult>;
   /** Copies of all threads' registers and stacks, each held for microseconds. */
-  tracerSnapshot(tracer: TracerHandle, target: TargetHandle, mostStack: number): Promise<{ readonly threads: readonly (ThreadSnapshot & { readonly heldUs: number })[]; readonly missed: readonly number[] }>;
+  tracerSnapshot(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    mostStack: number,
+  ): Promise<{
+    readonly threads: readonly (ThreadSnapshot & { readonly heldUs: number })[];
+    readonly missed: readonly number[];
+  }>;
   /** Counts one numbered failure point; see fault.h. */
   faultPoint(): void;
   faultPointsReached(): number;
