@@ -144,6 +144,7 @@ export interface UnwoundFrame {
   readonly pc: bigint;
   /** Canonical frame address, `null` if unknown. */
   readonly cfa: bigint | null;
+  /** A signal interrupted this frame at `pc`; in all but these and the first, `pc` is a return address. */
   readonly signalFrame: boolean;
 }
 

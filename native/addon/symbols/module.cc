@@ -8,6 +8,7 @@
 #include "failure.h"
 #include "symbols/dwarf_reader.h"
 #include "symbols/minidebuginfo.h"
+#include "unwind/unwind_session.h"
 
 namespace polus {
 
