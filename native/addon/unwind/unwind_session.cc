@@ -55,7 +55,11 @@ struct DwflThread {
 
   static bool Read(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* session) {
     uint64_t word = 0;
-    if (!static_cast<UnwindSession*>(session)->ReadWord(address, &word)) return false;
+    UnwindSession& unwinding = *static_cast<UnwindSession*>(session);
+    if (!unwinding.ReadWord(address, &word)) {
+      unwinding.unreadable_ = address;
+      return false;
+    }
     *result = word;
     return true;
   }
@@ -227,16 +231,20 @@ Backtrace UnwindSession::Unwind(const ThreadState& thread, size_t most_frames) {
 void UnwindSession::Append(const RegisterSet& registers, bool signal_frame) {
   trace_->frames.push_back({registers.value[RegisterSet::kProgramCounter], std::nullopt, signal_frame});
   current_ = registers;
+  unreadable_.reset();
 }
 
 UnwindSession::End UnwindSession::RunDwfl(Backtrace* trace) {
   first_of_stretch_ = true;
   end_ = End::kFailed;
   const int result = dwfl_getthread_frames(dwfl_.get(), thread_->tid, DwflThread::Frame, this);
-  if (result == 0) return End::kOldest;
+  // libdwfl takes an unreadable return address for the end of the stack.
+  if (result == 0 && !unreadable_) return End::kOldest;
   // Visit ended the stretch and said why.
-  if (result == DWARF_CB_ABORT) {
-    return end_;
+  if (result == DWARF_CB_ABORT) return end_;
+  if (unreadable_) {
+    trace->incomplete = "the stack at " + Hex(*unreadable_) + " cannot be read";
+    return End::kFailed;
   }
   const char* reason = dwfl_errmsg(-1);
   trace->incomplete = "the frame at " + Hex(current_.value[RegisterSet::kProgramCounter]) +

@@ -114,6 +114,8 @@ class UnwindSession {
   /** Whether libdwfl is about to give the frame that is already in `trace_` again. */
   bool first_of_stretch_ = false;
   End end_ = End::kOldest;
+  /** Address that could not be read since the newest frame, if any. */
+  std::optional<uint64_t> unreadable_;
 };
 
 }  // namespace polus
