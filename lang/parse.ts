@@ -1,0 +1,77 @@
+/** From a text to its tree. */
+import type { ILexingResult } from "chevrotain";
+import type { Script } from "./ast.js";
+import { EOF } from "./chevrotain.js";
+import { diagnose } from "./diagnostics/codes.js";
+import { hasErrors, type Diagnostic } from "./diagnostics/diagnostic.js";
+import { polusParser } from "./grammar/parser.js";
+import type { SourceFile } from "./source.js";
+import { isA, polusLexer, UnclosedCharacter, UnclosedString } from "./tokens.js";
+
+export interface ParseResult {
+  /** Null if there is any syntax error. */
+  readonly script: Script | null;
+  readonly diagnostics: readonly Diagnostic[];
+  /**
+   * Whether the only mistake is that the text ends too early (a brace, a comment or an
+   * expression is open): the REPL then asks for another line.
+   */
+  readonly incomplete: boolean;
+}
+
+export interface ParseOptions {
+  /** Whether a bare expression is a statement; for the REPL. */
+  readonly interactive?: boolean;
+}
+
+/** Parses a text; never throws for what is in it. */
+export function parse(file: SourceFile, options: ParseOptions = {}): ParseResult {
+  const diagnostics: Diagnostic[] = [];
+  const lexed = polusLexer().tokenize(file.text);
+  reportLexing(file, lexed, diagnostics);
+  const items = polusParser().parse(
+    file,
+    lexed.tokens,
+    { interactive: options.interactive ?? false },
+    diagnostics,
+  );
+  const failed = hasErrors(diagnostics);
+  return {
+    script: failed ? null : { kind: "script", span: file.span(0, file.text.length), items },
+    diagnostics,
+    incomplete: failed && diagnostics.every((one) => endsTooEarly(file, one)),
+  };
+}
+
+function reportLexing(file: SourceFile, lexed: ILexingResult, diagnostics: Diagnostic[]): void {
+  for (const { offset, length } of lexed.errors) {
+    const span = file.span(offset, offset + length);
+    const text = file.text.slice(span.start, Math.min(span.end, span.start + 20));
+    diagnostics.push(diagnose("unexpected-character", span, { text }));
+  }
+  for (const comment of lexed.groups["unclosedComments"] ?? []) {
+    const span = file.span(comment.startOffset, comment.startOffset + 2);
+    diagnostics.push(diagnose("unclosed-comment", span, undefined));
+  }
+  for (const token of lexed.tokens) {
+    if (token.tokenType === EOF) continue;
+    const unclosedText = isA(token, UnclosedString);
+    if (!unclosedText && !isA(token, UnclosedCharacter)) continue;
+    const span = file.span(token.startOffset, token.startOffset + token.image.length);
+    const code = unclosedText ? "unclosed-text" : "unclosed-character";
+    diagnostics.push(diagnose(code, span, undefined));
+  }
+}
+
+function endsTooEarly(file: SourceFile, diagnostic: Diagnostic): boolean {
+  switch (diagnostic.code) {
+    case "unclosed-comment":
+    case "unclosed-c":
+      return true;
+    case "syntax":
+    case "unclosed-brace":
+      return (diagnostic.span?.start ?? 0) >= file.text.trimEnd().length;
+    default:
+      return false;
+  }
+}
