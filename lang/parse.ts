@@ -1,6 +1,6 @@
 /** From a text to its tree. */
 import type { ILexingResult } from "chevrotain";
-import type { Script } from "./ast.js";
+import type { Expression, Script } from "./ast.js";
 import { EOF } from "./chevrotain.js";
 import { diagnose } from "./diagnostics/codes.js";
 import { hasErrors, type Diagnostic } from "./diagnostics/diagnostic.js";
@@ -41,6 +41,18 @@ export function parse(file: SourceFile, options: ParseOptions = {}): ParseResult
     diagnostics,
     incomplete: failed && diagnostics.every((one) => endsTooEarly(file, one)),
   };
+}
+
+/** Parses the rest of a text, from `start` on, as one expression. */
+export function parseExpression(
+  file: SourceFile,
+  start: number,
+): { readonly expression: Expression | null; readonly diagnostics: readonly Diagnostic[] } {
+  const diagnostics: Diagnostic[] = [];
+  const lexed = polusLexer().tokenize(" ".repeat(start) + file.text.slice(start));
+  reportLexing(file, lexed, diagnostics);
+  const expression = polusParser().parseExpression(file, lexed.tokens, diagnostics);
+  return { expression: hasErrors(diagnostics) ? null : expression, diagnostics };
 }
 
 function reportLexing(file: SourceFile, lexed: ILexingResult, diagnostics: Diagnostic[]): void {

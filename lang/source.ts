@@ -99,6 +99,12 @@ export function joinSpans(first: Span, last: Span): Span {
   return first.file.span(first.start, Math.max(first.end, last.end));
 }
 
+/** The first word of what a span covers: enough to point at a clause or a statement. */
+export function firstWord(span: Span): Span {
+  const length = /^\w+/.exec(textOf(span))?.[0].length ?? 1;
+  return span.file.span(span.start, span.start + length);
+}
+
 function codePoints(text: string, start: number, end: number): number {
   let count = 0;
   for (let at = start; at < end; count++) {

@@ -135,9 +135,6 @@ export const codes = {
   "two-sources": error<Named>(
     ({ name }) => `patch \`${name}\` has both \`from\` and C source in \`c { … }\``,
   ),
-  "unknown-patch-kind": error<{ path: string }>(
-    ({ path }) => `\`${path}\` is neither a shared object (\`.so\`) nor C source (\`.c\`)`,
-  ),
   "replaced-twice": error<Named>(({ name }) => `\`${name}\` is replaced twice in this patch`),
   "empty-patch": warning<Named>(
     ({ name }) => `patch \`${name}\` replaces no function and changes no data`,

@@ -260,10 +260,12 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   #rejectStray(stray: IToken, context: ListContext): void {
     if (this.#isFresh(stray)) {
       this.report(
-        diagnose("syntax", this.spanOf(stray), {
-          expected: context.item,
-          found: describeFound(stray),
-        }),
+        t.isA(stray, t.Identifier)
+          ? this.#unknownWord(stray, this.LA(1), context)
+          : diagnose("syntax", this.spanOf(stray), {
+              expected: context.item,
+              found: describeFound(stray),
+            }),
       );
     }
     this.#synchronise(undefined, context, t.isA(stray, t.LeftBrace) ? 1 : 0);
@@ -272,7 +274,7 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   #reportSyntax(error: IRecognitionException, first: IToken, context: ListContext): void {
     if (!this.#isFresh(error.token)) return;
     if (error.token === first && t.isA(first, t.Identifier)) {
-      this.report(this.#unknownWord(first, context));
+      this.report(this.#unknownWord(first, this.LA(2), context));
       return;
     }
     const previous = this.LA(0);
@@ -285,11 +287,11 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   }
 
   /** An item begins with a word that begins none. */
-  #unknownWord(word: IToken, context: ListContext): Diagnostic {
+  #unknownWord(word: IToken, next: IToken, context: ListContext): Diagnostic {
     const candidates = [...context.words].map((type) => type.LABEL?.replaceAll("`", "") ?? "");
     const near = nearest(word.image, candidates);
     let suggestion = near === undefined ? undefined : `did you mean \`${near}\`?`;
-    const changes = this.isAhead(2, t.Assign) || this.isAhead(2, t.Mutation);
+    const changes = t.isA(next, t.Assign) || t.isA(next, t.Mutation);
     if (changes && context.words.has(t.SetWord)) {
       suggestion = `only \`set\` changes anything: write \`set ${word.image} = …\``;
     }

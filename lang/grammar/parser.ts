@@ -1,11 +1,12 @@
 /** The whole grammar as one parser; made once, on first use. */
 import type { IToken } from "chevrotain";
-import type { Item } from "../ast.js";
+import type { Expression, Item } from "../ast.js";
 import { diagnose } from "../diagnostics/codes.js";
 import type { Diagnostic } from "../diagnostics/diagnostic.js";
 import type { SourceFile } from "../source.js";
 import { NestingError } from "./base.js";
 import { DeclarationGrammar } from "./declarations.js";
+import { syntaxError } from "./messages.js";
 
 export class PolusParser extends DeclarationGrammar {
   /** @param validate whether to check the grammar itself: in a test, never for a user */
@@ -26,14 +27,33 @@ export class PolusParser extends DeclarationGrammar {
   ): readonly Item[] {
     this.begin(file, options.interactive, diagnostics);
     this.input = tokens;
+    return this.#guarded(() => this.items()) ?? [];
+  }
+
+  /** Parses tokens that are one expression; null (and a diagnostic) if they are not. */
+  parseExpression(
+    file: SourceFile,
+    tokens: IToken[],
+    diagnostics: Diagnostic[],
+  ): Expression | null {
+    this.begin(file, false, diagnostics);
+    this.input = tokens;
+    const expression = this.#guarded(() => this.expression()) ?? null;
+    const [error] = this.errors;
+    if (error === undefined) return expression;
+    diagnostics.push(syntaxError(error, { token: this.spanOf(error.token), previous: undefined }));
+    return null;
+  }
+
+  #guarded<T>(parse: () => T): T | undefined {
     try {
-      return this.items();
+      return parse();
     } catch (error) {
       // A RangeError is the JavaScript stack's end, should the limit ever come too late.
       if (!(error instanceof NestingError || error instanceof RangeError)) throw error;
       const token = error instanceof NestingError ? error.token : this.LA(1);
-      diagnostics.push(diagnose("too-deep", this.spanOf(token), undefined));
-      return [];
+      this.report(diagnose("too-deep", this.spanOf(token), undefined));
+      return undefined;
     }
   }
 }
