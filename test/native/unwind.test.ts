@@ -235,7 +235,7 @@ test("random registers and stacks neither crash nor run for ever", async () => {
   await withStopped("recursion", (stopped) => {
     const { stack, stackStart } = copyStack(stopped, 16384);
     let seed = 12345;
-    const random = (): number => (seed = (seed * 1103515245 + 12345) & 0x7fffffff);
+    const random = (): number => (seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff) >> 8;
     const deadline = Date.now() + 20_000;
     let rounds = 0;
     for (; rounds < 2000 && Date.now() < deadline; ++rounds) {

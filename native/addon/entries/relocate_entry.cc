@@ -60,14 +60,12 @@ class Relocator {
 
   Instruction Decode(size_t offset) const {
     Instruction instruction;
-    if (!decoder_.Decode(request_.code + offset, request_.code_size - offset, &instruction)) {
-      // A whole instruction may just not be there any more.
-      if (request_.code_size - offset < x86_64::kLongestInstruction &&
-          request_.code_size <= request_.room) {
-        ThrowTooShort();
-      }
-      throw Failure("UNDECODABLE",
-                    "the function's code at " + Offset(offset) + " is no known instruction");
+    switch (decoder_.Try(request_.code + offset, request_.code_size - offset, &instruction)) {
+      case x86_64::Decoder::Result::kInstruction: break;
+      case x86_64::Decoder::Result::kCut: ThrowTooShort();
+      case x86_64::Decoder::Result::kInvalid:
+        throw Failure("UNDECODABLE",
+                      "the function's code at " + Offset(offset) + " is no known instruction");
     }
     return instruction;
   }

@@ -7,9 +7,12 @@ Decoder::Decoder() noexcept {
   ZydisDecoderEnableMode(&decoder_, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
 }
 
-bool Decoder::Decode(const uint8_t* bytes, size_t size, Instruction* instruction) const noexcept {
-  return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder_, nullptr, bytes, size,
-                                                    &instruction->raw));
+Decoder::Result Decoder::Try(const uint8_t* bytes, size_t size,
+                             Instruction* instruction) const noexcept {
+  const ZyanStatus status =
+      ZydisDecoderDecodeInstruction(&decoder_, nullptr, bytes, size, &instruction->raw);
+  if (ZYAN_SUCCESS(status)) return Result::kInstruction;
+  return status == ZYDIS_STATUS_NO_MORE_DATA ? Result::kCut : Result::kInvalid;
 }
 
 RelativeBranch Instruction::Branch() const noexcept {

@@ -8,9 +8,6 @@
 
 namespace polus::x86_64 {
 
-/** Longest instruction of the architecture, in bytes. */
-constexpr size_t kLongestInstruction = 15;
-
 /** A branch to a fixed place, as far as its target is an offset in the instruction. */
 enum class RelativeBranch {
   kNone,
@@ -83,8 +80,21 @@ class Decoder {
  public:
   Decoder() noexcept;
 
-  /** Decodes one instruction from at most `size` bytes, `false` if there is none. */
-  bool Decode(const uint8_t* bytes, size_t size, Instruction* instruction) const noexcept;
+  enum class Result {
+    kInstruction,
+    /** The bytes end within an instruction. */
+    kCut,
+    /** The bytes are no instruction. */
+    kInvalid,
+  };
+
+  /** Decodes one instruction from at most `size` bytes. */
+  Result Try(const uint8_t* bytes, size_t size, Instruction* instruction) const noexcept;
+
+  /** Same, where it does not matter why there is none. */
+  bool Decode(const uint8_t* bytes, size_t size, Instruction* instruction) const noexcept {
+    return Try(bytes, size, instruction) == Result::kInstruction;
+  }
 
  private:
   ZydisDecoder decoder_;
