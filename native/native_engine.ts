@@ -1,0 +1,93 @@
+/** The engine on real processes. */
+import {
+  EngineError,
+  type Engine,
+  type EventSink,
+  type FileVerification,
+  type Finding,
+  type ProcessInfo,
+  type ProcessStatus,
+  type Session,
+  type UpdateRequest,
+} from "./engine.js";
+import type { ModuleCache } from "./process/modules.js";
+import { descendantsOf, listPids, namesExecutable, readExe, readStat } from "./process/proc.js";
+import { processInfo } from "./process/process_info.js";
+import { examineMachine } from "./process/machine.js";
+import { verifyFile } from "./session/verify_file.js";
+import { EngineSession } from "./session/session.js";
+import { statusOf } from "./session/status.js";
+import { onTarget, TargetProcess } from "./session/target_process.js";
+
+export class NativeEngine implements Engine {
+  findProcesses(exe: string): Promise<readonly ProcessInfo[]> {
+    const found: ProcessInfo[] = [];
+    for (const pid of listPids()) {
+      const link = pid === process.pid ? null : readExe(pid);
+      if (link === null || !namesExecutable(link.path, exe)) continue;
+      try {
+        found.push(processInfo(pid));
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error; // ended meanwhile
+      }
+    }
+    return Promise.resolve(found);
+  }
+
+  processInfo(pid: number): Promise<ProcessInfo> {
+    if (pid === process.pid)
+      return Promise.reject(
+        new EngineError("OWN_PROCESS", "refused", "polus cannot update itself", { pid }),
+      );
+    return onTarget(pid, () => processInfo(pid));
+  }
+
+  async descendants(pid: number): Promise<readonly ProcessInfo[]> {
+    const found: ProcessInfo[] = [];
+    for (const child of descendantsOf(pid)) {
+      try {
+        found.push(await this.processInfo(child));
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error; // ended meanwhile
+      }
+    }
+    return found;
+  }
+
+  status(pid: number): Promise<ProcessStatus | null> {
+    const cache: ModuleCache = new Map();
+    return onTarget(pid, () => statusOf(TargetProcess.open(pid, cache, true)));
+  }
+
+  async statusOfAll(): Promise<readonly ProcessStatus[]> {
+    const all: ProcessStatus[] = [];
+    for (const pid of listPids()) {
+      if (pid === process.pid || readStat(pid)?.kernelThread !== false) continue;
+      try {
+        const status = await this.status(pid);
+        if (status !== null && status.updates.length > 0) all.push(status);
+      } catch (error) {
+        // Not ours to look at, or gone; a damaged record is worth knowing of, but not here.
+        if (!(error instanceof EngineError)) throw error;
+      }
+    }
+    return all;
+  }
+
+  verifyFile(exe: string, update: UpdateRequest): Promise<FileVerification> {
+    return Promise.resolve(verifyFile(exe, update));
+  }
+
+  open(pids: readonly number[], onEvent: EventSink): Promise<Session> {
+    return onTarget(pids[0] ?? 0, () => new EngineSession(pids, onEvent));
+  }
+
+  doctor(): Promise<readonly Finding[]> {
+    return Promise.resolve(examineMachine());
+  }
+}
+
+/** The one engine that works on processes. Loads the native addon. */
+export function createEngine(): Engine {
+  return new NativeEngine();
+}

@@ -1,0 +1,244 @@
+/** The record as JSON, and back from what a target claims it to be. */
+import type { ChainEntry } from "../hooks/chain.js";
+import { hooksPerArena, planesPerArena } from "../hooks/arena.js";
+import { highestLevel } from "../hooks/chain.js";
+import type {
+  ArenaRecord,
+  HookRecord,
+  ImageRecord,
+  PatchRecord,
+  PendingRollback,
+  TargetRecord,
+  UpdateRecord,
+} from "./record.js";
+
+const format = 1;
+const mostItems = 100_000;
+const longestText = 4096;
+
+export function encodeRecord(record: TargetRecord): Buffer {
+  const hex = (value: bigint): string => value.toString(16);
+  const json = {
+    format,
+    arenas: record.arenas.map((a) => [a.module, hex(a.moduleStart), hex(a.base), a.planes]),
+    hooks: record.hooks.map((h) => [
+      h.arena,
+      h.index,
+      h.function,
+      hex(h.address),
+      h.size,
+      h.original.toString("hex"),
+      h.jump.toString("hex"),
+      h.chain.map((c) => [c.number, hex(c.target)]),
+      h.plane,
+      h.planes,
+    ]),
+    images: record.images.map((i) => [i.digest, hex(i.base), hex(i.size)]),
+    updates: record.updates.map((u) => ({
+      name: u.name,
+      description: u.description,
+      script: u.scriptDigest,
+      scope: u.scope,
+      at: u.appliedAt,
+      points: u.points.map((p) => [p.name, p.position]),
+      patches: u.patches.map((p) => [
+        p.name,
+        p.digest,
+        p.level,
+        p.functions.map((f) => [f.hook, hex(f.target), f.size]),
+      ]),
+      run: [u.run.id, u.run.finished, u.run.injector, hex(u.run.injectorStart), u.run.before],
+    })),
+    pending:
+      record.pending === null
+        ? null
+        : [record.pending.id, record.pending.selector, record.pending.update, record.pending.point],
+  };
+  return Buffer.from(JSON.stringify(json), "utf8");
+}
+
+/** What a decoder throws; the caller says RECORD_DAMAGED. */
+export class DamagedRecord extends Error {}
+
+function list(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value) || value.length > mostItems)
+    throw new DamagedRecord(`${what} is not a list`);
+  return value;
+}
+
+function text(value: unknown, what: string): string {
+  if (typeof value !== "string" || value.length > longestText)
+    throw new DamagedRecord(`${what} is not a text`);
+  return value;
+}
+
+function count(value: unknown, what: string, most: number): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > most)
+    throw new DamagedRecord(`${what} is not a number up to ${most}`);
+  return value;
+}
+
+function word(value: unknown, what: string): bigint {
+  if (typeof value !== "string" || !/^[0-9a-f]{1,16}$/.test(value))
+    throw new DamagedRecord(`${what} is not a word`);
+  return BigInt(`0x${value}`);
+}
+
+function address(value: unknown, what: string): bigint {
+  const raw = word(value, what);
+  if (raw >= 1n << 47n) throw new DamagedRecord(`${what} is not a user-space address`);
+  return raw;
+}
+
+function bytes(value: unknown, what: string, most: number): Buffer {
+  if (
+    typeof value !== "string" ||
+    value.length % 2 !== 0 ||
+    value.length > most * 2 ||
+    !/^[0-9a-f]*$/.test(value)
+  ) {
+    throw new DamagedRecord(`${what} is not bytes`);
+  }
+  return Buffer.from(value, "hex");
+}
+
+function digest(value: unknown, what: string): string {
+  if (typeof value !== "string" || !/^[0-9a-f]{64}$/.test(value))
+    throw new DamagedRecord(`${what} is not a digest`);
+  return value;
+}
+
+function members(value: unknown, what: string): { readonly [name: string]: unknown } {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new DamagedRecord(`${what} is not an object`);
+  return Object.fromEntries(Object.entries(value));
+}
+
+function decodeArena(value: unknown): ArenaRecord {
+  const [module, start, base, planes] = list(value, "an arena");
+  const at = address(base, "an arena's base");
+  if (at % (1n << 24n) !== 0n) throw new DamagedRecord("an arena is not aligned");
+  return {
+    module: text(module, "an arena's module"),
+    moduleStart: address(start, "a module's start"),
+    base: at,
+    planes: list(planes, "planes").map((p) => count(p, "a plane", planesPerArena - 1)),
+  };
+}
+
+function decodeHook(value: unknown, arenas: number): HookRecord {
+  const [arena, index, name, at, size, original, jump, chain, plane, planes] = list(
+    value,
+    "a hook",
+  );
+  const hook: HookRecord = {
+    arena: count(arena, "a hook's arena", arenas - 1),
+    index: count(index, "a hook's index", hooksPerArena - 1),
+    function: text(name, "a hook's function"),
+    address: address(at, "a hook's address"),
+    size: count(size, "a function's size", 2 ** 31),
+    original: bytes(original, "original bytes", 16),
+    jump: bytes(jump, "a jump", 16),
+    chain: list(chain, "a chain").map((entry): ChainEntry => {
+      const [number, target] = list(entry, "a chain's entry");
+      return {
+        number: count(number, "a level", highestLevel),
+        target: address(target, "a chain's target"),
+      };
+    }),
+    plane: count(plane, "a hook's plane", planesPerArena - 1),
+    planes: list(planes, "planes").map((p) => count(p, "a plane", planesPerArena - 1)),
+  };
+  if (hook.original.length !== hook.jump.length || hook.jump.length === 0)
+    throw new DamagedRecord("a hook's bytes do not fit");
+  return hook;
+}
+
+function decodeImage(value: unknown): ImageRecord {
+  const [sum, base, size] = list(value, "an image");
+  return {
+    digest: digest(sum, "an image's digest"),
+    base: address(base, "an image's base"),
+    size: address(size, "an image's size"),
+  };
+}
+
+function decodePatch(value: unknown, hooks: number): PatchRecord {
+  const [name, sum, level, functions] = list(value, "a patch");
+  return {
+    name: text(name, "a patch's name"),
+    digest: digest(sum, "a patch's digest"),
+    level: level === null ? null : count(level, "a level", highestLevel),
+    functions: list(functions, "functions").map((entry) => {
+      const [hook, target, size] = list(entry, "a function");
+      return {
+        hook: count(hook, "a function's hook", hooks - 1),
+        target: address(target, "a function's target"),
+        size: count(size, "a function's size", 2 ** 31),
+      };
+    }),
+  };
+}
+
+function decodeUpdate(value: unknown, hooks: number): UpdateRecord {
+  const u = members(value, "an update");
+  const [id, finished, injector, injectorStart, before] = list(u["run"], "a run");
+  if (typeof finished !== "boolean") throw new DamagedRecord("a run's end is not a truth value");
+  if (u["scope"] !== "process" && u["scope"] !== "tree")
+    throw new DamagedRecord("a scope is unknown");
+  return {
+    name: text(u["name"], "an update's name"),
+    description: text(u["description"], "a description"),
+    scriptDigest: text(u["script"], "a script's digest"),
+    scope: u["scope"],
+    appliedAt: text(u["at"], "a time"),
+    points: list(u["points"], "points").map((entry) => {
+      const [name, position] = list(entry, "a point");
+      return {
+        name: text(name, "a point's name"),
+        position: count(position, "a point's position", mostItems),
+      };
+    }),
+    patches: list(u["patches"], "patches").map((p) => decodePatch(p, hooks)),
+    run: {
+      id: text(id, "a run's id"),
+      finished,
+      injector: count(injector, "an injector", 2 ** 31),
+      injectorStart: word(injectorStart, "an injector's start"),
+      before: count(before, "a selector", highestLevel),
+    },
+  };
+}
+
+function decodePending(value: unknown): PendingRollback | null {
+  if (value === null) return null;
+  const [id, selector, update, point] = list(value, "a rollback");
+  return {
+    id: text(id, "a rollback's id"),
+    selector: count(selector, "a selector", highestLevel),
+    update: text(update, "an update's name"),
+    point: text(point, "a point's name"),
+  };
+}
+
+/** @throws DamagedRecord */
+export function decodeRecord(json: Buffer): TargetRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(json.toString("utf8"));
+  } catch {
+    throw new DamagedRecord("it is not JSON");
+  }
+  const top = members(value, "the record");
+  if (top["format"] !== format)
+    throw new DamagedRecord("its format is unknown (written by another version of polus)");
+  const arenas = list(top["arenas"], "arenas").map(decodeArena);
+  const hooks = list(top["hooks"], "hooks").map((h) => decodeHook(h, arenas.length));
+  return {
+    arenas,
+    hooks,
+    images: list(top["images"], "images").map(decodeImage),
+    updates: list(top["updates"], "updates").map((u) => decodeUpdate(u, hooks.length)),
+    pending: decodePending(top["pending"]),
+  };
+}

@@ -1,0 +1,195 @@
+/**
+ * Resolves what a patch leaves undefined against the running program: its globals, its
+ * statics by file (labels `name$file.c`), then the loaded libraries in the dynamic loader's
+ * order with symbol versions, IFUNCs by their resolved address, TLS variables.
+ */
+import {
+  addon,
+  type ElfSymbol,
+  type PatchObject,
+  type PatchSymbol,
+  type TargetHandle,
+} from "../addon/addon.js";
+import { EngineError } from "../engine.js";
+import type { LoadedModule } from "../process/modules.js";
+import { isInSource } from "./functions.js";
+import { nearestNames } from "./nearest_names.js";
+import { resolveIfunc } from "./ifunc.js";
+
+export interface Import {
+  readonly module: LoadedModule;
+  readonly symbol: ElfSymbol;
+  /** Address, or offset in the module's TLS block where `symbol.kind` is `tls`. */
+  readonly value: bigint;
+}
+
+/** Names that crtstuff and the linker bring in, and that mean nothing for a patch. */
+const compilersOwn = new Set([
+  "_ITM_registerTMCloneTable",
+  "_ITM_deregisterTMCloneTable",
+  "__gmon_start__",
+  "__cxa_finalize",
+]);
+
+/** `name$file.c` taken apart; `file` is "" for `name$`, `null` for a plain name. `$2d`, `$2f` stand for `-`, `/`. */
+export function parseLabel(label: string): { readonly name: string; readonly file: string | null } {
+  const at = label.indexOf("$");
+  if (at <= 0) return { name: label, file: null };
+  const file = label
+    .slice(at + 1)
+    .replace(/\$([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return { name: label.slice(0, at), file };
+}
+
+function unresolved(label: string, why: string, candidates: readonly string[] = []): EngineError {
+  return new EngineError("UNRESOLVED_IMPORT", "refused", `the patch needs ${label}, ${why}`, {
+    subject: label,
+    candidates,
+  });
+}
+
+export class ImportResolver {
+  private readonly cache = new Map<string, Import | null>();
+
+  /**
+   * @param modules in the loader's order, the executable first
+   * @param target to read resolved IFUNC addresses from
+   */
+  constructor(
+    private readonly modules: readonly LoadedModule[],
+    private readonly target: TargetHandle,
+  ) {}
+
+  /**
+   * `null`: a weak symbol that nobody defines.
+   * @throws EngineError refused: UNRESOLVED_IMPORT, AMBIGUOUS_IMPORT
+   */
+  resolve(symbol: PatchSymbol): Import | null {
+    const key = `${symbol.name}@${symbol.version ?? ""}`;
+    const known = this.cache.get(key);
+    if (known !== undefined) return known;
+    const found = this.find(symbol);
+    this.cache.set(key, found);
+    return found;
+  }
+
+  /** Undefined symbols of an object that need an answer. */
+  static needed(object: PatchObject): PatchSymbol[] {
+    return object.symbols.filter(
+      (s) => s.dynamic && !s.defined && s.name !== "" && !compilersOwn.has(s.name),
+    );
+  }
+
+  private find(symbol: PatchSymbol): Import | null {
+    if (compilersOwn.has(symbol.name)) return null;
+    const { name, file } = parseLabel(symbol.name);
+    const executable = this.modules[0];
+    if (executable === undefined) throw unresolved(symbol.name, "but the target has no modules");
+    if (file !== null && file !== "") return this.staticOf(executable, symbol.name, name, file);
+    const own = this.globalsOf(executable, name)[0];
+    if (own !== undefined) return this.import(executable, own);
+    if (file === "")
+      throw unresolved(
+        symbol.name,
+        `but the program has no global ${name}`,
+        this.near(executable, name),
+      );
+    for (const module of this.modules.slice(1)) {
+      const exported = this.exported(module, name, symbol.version);
+      if (exported !== undefined) return this.import(module, exported);
+    }
+    const statics = this.distinctLocals(executable, name);
+    if (statics.length > 1) {
+      throw new EngineError(
+        "AMBIGUOUS_IMPORT",
+        "refused",
+        `the patch needs ${name}, and ${statics.length} files have a static one`,
+        {
+          subject: name,
+          help: `say which: ${statics.map((s) => `${name}$${s.file ?? "?"}`).join(" or ")}`,
+        },
+      );
+    }
+    const only = statics[0];
+    if (only !== undefined) return this.import(executable, only);
+    if (symbol.binding === "weak") return null;
+    throw unresolved(
+      symbol.name,
+      "which neither the program nor a loaded library has",
+      this.near(executable, name),
+    );
+  }
+
+  private near(executable: LoadedModule, name: string): string[] {
+    return nearestNames(name, addon.functionNames(executable.handle));
+  }
+
+  private globalsOf(module: LoadedModule, name: string): ElfSymbol[] {
+    return addon.findSymbols(module.handle, name).filter((s) => s.binding !== "local");
+  }
+
+  private distinctLocals(module: LoadedModule, name: string): ElfSymbol[] {
+    const byAddress = new Map<bigint, ElfSymbol>();
+    for (const s of addon.findSymbols(module.handle, name))
+      if (s.binding === "local") byAddress.set(s.address, s);
+    return [...byAddress.values()];
+  }
+
+  private staticOf(executable: LoadedModule, label: string, name: string, file: string): Import {
+    const inFile = this.distinctLocals(executable, name).filter((s) =>
+      isInSource(executable, s, file),
+    );
+    const only = inFile[0];
+    if (only === undefined) {
+      throw unresolved(
+        label,
+        `but no static ${name} of ${file} has a symbol in the program`,
+        this.near(executable, name),
+      );
+    }
+    if (inFile.length > 1) {
+      throw new EngineError(
+        "AMBIGUOUS_IMPORT",
+        "refused",
+        `${inFile.length} files named ${file} have a static ${name}`,
+        {
+          subject: label,
+          help: "name the file with more of its path ($2f stands for a slash)",
+        },
+      );
+    }
+    return this.import(executable, only);
+  }
+
+  /** A library's exported symbol, by version where one is asked for. */
+  private exported(
+    module: LoadedModule,
+    name: string,
+    version: string | null,
+  ): ElfSymbol | undefined {
+    const all = addon
+      .findSymbols(module.handle, name)
+      .filter(
+        (s) =>
+          s.dynamic &&
+          s.binding !== "local" &&
+          s.visibility !== "hidden" &&
+          s.visibility !== "internal",
+      );
+    if (version !== null) {
+      const exact = all.find((s) => s.version === version);
+      if (exact !== undefined) return exact;
+      // The loader accepts an unversioned definition for a versioned reference.
+      return all.find((s) => s.version === null);
+    }
+    return all.find((s) => s.defaultVersion) ?? all[0];
+  }
+
+  private import(module: LoadedModule, symbol: ElfSymbol): Import {
+    const value =
+      symbol.kind === "ifunc"
+        ? resolveIfunc(this.modules, this.target, module, symbol)
+        : symbol.address;
+    return { module, symbol, value };
+  }
+}

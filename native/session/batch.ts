@@ -1,0 +1,117 @@
+/** One `apply` over several processes: prepared everywhere, then activated everywhere, or nowhere. */
+import { randomUUID } from "node:crypto";
+import type { TracerHandle } from "../addon/addon.js";
+import type { EventSink } from "../engine.js";
+import { readStat } from "../process/proc.js";
+import { topLevel, type UpdateRecord } from "../record/record.js";
+import { prepare } from "./prepare.js";
+import { onTarget, undoTo, type TargetProcess } from "./target_process.js";
+import { missingPatches, planUpdate, type ReadUpdate } from "./update_plan.js";
+
+export interface Metrics {
+  stallUsMax: number;
+  stoppedThreadsMax: number;
+}
+
+/** A run, marked unfinished until every process is known to be active. */
+export function newRun(): UpdateRecord["run"] {
+  return {
+    id: randomUUID(),
+    finished: false,
+    injector: process.pid,
+    injectorStart: readStat(process.pid)?.startTime ?? 0n,
+    before: 0,
+  };
+}
+
+/** The processes of one `apply`: what each was prepared for, and how far it came. */
+export class Batch {
+  private readonly run = newRun();
+  private readonly prepared: {
+    member: TargetProcess;
+    before: number;
+    after: number;
+    active: boolean;
+  }[] = [];
+
+  constructor(
+    private readonly tracer: TracerHandle,
+    private readonly update: ReadUpdate,
+    private readonly onEvent: EventSink,
+    private readonly metrics: Metrics,
+  ) {}
+
+  get activated(): TargetProcess[] {
+    return this.prepared.filter((p) => p.active).map((p) => p.member);
+  }
+
+  async prepare(member: TargetProcess): Promise<void> {
+    try {
+      const record = member.record();
+      const selector = member.control?.selector ?? 0;
+      const own = record.updates.find((u) => u.run.id === this.run.id);
+      if (own !== undefined) {
+        // Forked from one that was prepared by this very run.
+        this.prepared.push({ member, before: own.run.before, after: topLevel(own), active: false });
+        return;
+      }
+      const missing = missingPatches(record, selector, this.update.request);
+      if (missing.length === 0) return;
+      const plan = await onTarget(member.pid, () =>
+        planUpdate(member, this.update, missing, this.run),
+      );
+      const { stallUs, stoppedThreads } = await prepare(this.tracer, member, plan, this.onEvent);
+      this.metrics.stallUsMax = Math.max(this.metrics.stallUsMax, stallUs);
+      this.metrics.stoppedThreadsMax = Math.max(this.metrics.stoppedThreadsMax, stoppedThreads);
+      this.prepared.push({
+        member,
+        before: plan.selectorBefore,
+        after: plan.selectorAfter,
+        active: false,
+      });
+    } catch (error) {
+      // In a tree, processes come and go.
+      if (member.alive || this.update.request.scope === "process") throw error;
+    }
+  }
+
+  /** The flip, everywhere; then the record says that it was everywhere. */
+  async activate(): Promise<TargetProcess[]> {
+    for (const p of this.prepared) {
+      if (p.active) continue;
+      try {
+        await onTarget(p.member.pid, () => p.member.control?.select(p.after));
+        p.active = true;
+        this.onEvent({ event: "activated", pid: p.member.pid, update: this.update.request.name });
+      } catch (error) {
+        if (p.member.alive || this.update.request.scope === "process") throw error;
+      }
+    }
+    for (const p of this.prepared) {
+      if (p.member.alive) await onTarget(p.member.pid, () => this.markFinished(p.member));
+    }
+    return this.activated;
+  }
+
+  private markFinished(member: TargetProcess): void {
+    const control = member.control;
+    if (control === null) return;
+    const record = control.read();
+    control.write({
+      ...record,
+      updates: record.updates.map((u) =>
+        u.run.id === this.run.id ? { ...u, run: { ...u.run, finished: true } } : u,
+      ),
+    });
+  }
+
+  /** Back to before in every process that came so far. */
+  async undo(): Promise<void> {
+    for (const p of this.prepared) {
+      if (!p.member.alive) continue;
+      const control = p.member.control;
+      if (control === null) continue;
+      await onTarget(p.member.pid, () => undoTo(p.member, p.before));
+    }
+  }
+}

@@ -1,0 +1,183 @@
+/** Takes updates back: one store a process, nobody is held. */
+import { EngineError, type EventSink, type OperationResult } from "../engine.js";
+import { randomUUID } from "node:crypto";
+import { nearestNames } from "../resolve/nearest_names.js";
+import {
+  isRolledBack,
+  rolledBackTo,
+  topLevel,
+  type TargetRecord,
+  type UpdateRecord,
+} from "../record/record.js";
+import { onTarget, type TargetProcess } from "./target_process.js";
+
+export interface RollbackTarget {
+  readonly update: string;
+  readonly point: string;
+}
+
+export type RollbackResult = OperationResult & {
+  readonly update: string | null;
+  readonly point: string | null;
+};
+
+const mostPasses = 50;
+
+function activeUpdates(record: TargetRecord): UpdateRecord[] {
+  return record.updates.filter((u) => !isRolledBack(u)).sort((a, b) => topLevel(a) - topLevel(b));
+}
+
+/** Selector that stands for a point of an update. */
+function selectorAt(record: TargetRecord, update: UpdateRecord, position: number): number {
+  if (position > 0) {
+    const kept = update.patches[position - 1]?.level ?? null;
+    if (kept !== null) return kept;
+  }
+  const own = update.patches.flatMap((p) => (p.level === null ? [] : [p.level]));
+  const first = Math.min(...own);
+  const below = record.updates
+    .flatMap((u) => u.patches)
+    .flatMap((p) => (p.level !== null && p.level < first ? [p.level] : []));
+  return Math.max(0, ...below);
+}
+
+/** What a rollback means in one process; `null`: there is nothing to take back. */
+function aim(
+  process: TargetProcess,
+  to: RollbackTarget | undefined,
+): { readonly selector: number; readonly update: string; readonly point: string } | null {
+  const record = process.record();
+  const active = activeUpdates(record);
+  const newest = active.at(-1);
+  if (to === undefined) {
+    return newest === undefined
+      ? null
+      : { selector: selectorAt(record, newest, 0), update: newest.name, point: "start" };
+  }
+  const known = record.updates.findLast((u) => u.name === to.update);
+  if (known === undefined) {
+    if (active.length === 0) return null;
+    throw new EngineError(
+      "UNKNOWN_UPDATE",
+      "refused",
+      `process ${process.pid} carries no update named ${to.update}`,
+      {
+        pid: process.pid,
+        subject: to.update,
+        candidates: nearestNames(
+          to.update,
+          record.updates.map((u) => u.name),
+        ),
+      },
+    );
+  }
+  const point = known.points.find((p) => p.name === to.point);
+  if (point === undefined) {
+    throw new EngineError(
+      "UNKNOWN_POINT",
+      "refused",
+      `update ${to.update} has no rollback point ${to.point}`,
+      {
+        pid: process.pid,
+        subject: to.point,
+        candidates: known.points.map((p) => p.name),
+      },
+    );
+  }
+  const update = active.find((u) => u.name === to.update);
+  if (update === undefined) return null;
+  const selector = selectorAt(record, update, point.position);
+  return selector < (process.control?.selector ?? 0)
+    ? { selector, update: to.update, point: to.point }
+    : null;
+}
+
+/**
+ * Rolls back in all processes of the scope, or says that there is nothing to.
+ * @param scope asked again after each pass: a child may be born of a process whose turn has not come
+ * @throws EngineError refused: UNKNOWN_UPDATE, UNKNOWN_POINT; inconsistent RECORD_DAMAGED
+ */
+export async function rollBackTo(
+  scope: () => readonly TargetProcess[],
+  to: RollbackTarget | undefined,
+  onEvent: EventSink,
+): Promise<RollbackResult> {
+  const first = scope();
+  // All look at the same update: the newest of the first process that has one.
+  const aims = await Promise.all(
+    first.map((process) => onTarget(process.pid, () => aim(process, to))),
+  );
+  const lead = aims.find((a) => a !== null);
+  if (lead === undefined || lead === null) {
+    return {
+      result: "skipped",
+      pids: first.map((p) => p.pid),
+      functions: 0,
+      patches: 0,
+      stallUsMax: 0,
+      stoppedThreadsMax: 0,
+      update: to?.update ?? null,
+      point: to?.point ?? null,
+    };
+  }
+  const goal: RollbackTarget = { update: lead.update, point: lead.point };
+  const done = new Map<number, { functions: number; patches: number }>();
+  const id = randomUUID();
+  for (let pass = 0; pass < mostPasses; pass++) {
+    const todo = scope().flatMap((process) => {
+      if (!process.alive || process.control === null) return [];
+      const what = aim(process, goal);
+      return what === null ? [] : [{ process, what }];
+    });
+    if (todo.length === 0) break;
+    // The intent first, everywhere: a rollback that is cut short can be finished by `recover`.
+    if (todo.length > 1) {
+      for (const { process, what } of todo) {
+        await inProcess(process, () =>
+          process.control?.write({ ...process.record(), pending: { id, ...what } }),
+        );
+      }
+    }
+    for (const { process, what } of todo) {
+      await inProcess(process, () => {
+        const control = process.control;
+        if (control === null) return;
+        const gone = process
+          .record()
+          .updates.flatMap((u) => u.patches)
+          .filter((p) => p.level !== null && p.level > what.selector);
+        control.select(what.selector);
+        done.set(process.pid, {
+          functions: new Set(gone.flatMap((p) => p.functions.map((f) => f.hook))).size,
+          patches: gone.length,
+        });
+        onEvent({ event: "rolled_back", pid: process.pid, update: what.update, point: what.point });
+      });
+    }
+    for (const { process, what } of todo) {
+      await inProcess(process, () =>
+        process.control?.write(rolledBackTo(process.record(), what.selector)),
+      );
+    }
+  }
+  const counts = [...done.values()];
+  return {
+    result: "done",
+    pids: [...done.keys()],
+    functions: Math.max(0, ...counts.map((c) => c.functions)),
+    patches: Math.max(0, ...counts.map((c) => c.patches)),
+    stallUsMax: 0,
+    stoppedThreadsMax: 0,
+    update: goal.update,
+    point: goal.point,
+  };
+}
+
+/** A process that ends meanwhile has nothing left to roll back. */
+async function inProcess(process: TargetProcess, work: () => void): Promise<void> {
+  try {
+    await onTarget(process.pid, work);
+  } catch (error) {
+    if (process.alive) throw error;
+  }
+}

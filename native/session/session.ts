@@ -1,0 +1,282 @@
+/** The engine's session: one set of processes, one operation after another. */
+import { addon, type TracerHandle } from "../addon/addon.js";
+import {
+  EngineError,
+  type ActiveFrame,
+  type EventSink,
+  type OperationResult,
+  type ProcessInfo,
+  type Session,
+  type ThreadStack,
+  type UpdateRequest,
+} from "../engine.js";
+import { descendantsOf, readStat } from "../process/proc.js";
+import { executableIdentity, processInfo } from "../process/process_info.js";
+import type { ModuleCache } from "../process/modules.js";
+import { isRolledBack } from "../record/record.js";
+import { Batch, newRun, type Metrics } from "./batch.js";
+import { activeFramesOf, stacksOf } from "./active_frames.js";
+import { recoverAll } from "./recover.js";
+import { rollBackTo, type RollbackTarget } from "./rollback.js";
+import { needsRecovery, onTarget, TargetProcess } from "./target_process.js";
+import { missingPatches, planUpdate, readUpdate, type ReadUpdate } from "./update_plan.js";
+
+/** How often a tree is looked over for processes that were born while others were prepared. */
+const mostTreePasses = 50;
+
+export class EngineSession implements Session {
+  private readonly modules: ModuleCache = new Map();
+  private readonly members: TargetProcess[];
+  private tracer: TracerHandle | null = null;
+  readonly processes: readonly ProcessInfo[];
+
+  /** @throws EngineError refused; see TargetProcess.open */
+  constructor(
+    pids: readonly number[],
+    private readonly onEvent: EventSink,
+  ) {
+    this.members = [...new Set(pids)].map((pid) => TargetProcess.open(pid, this.modules));
+    this.processes = this.members.map((m) => processInfo(m.pid));
+  }
+
+  async verify(
+    request: UpdateRequest,
+  ): Promise<{
+    readonly result: "ready" | "already-applied";
+    readonly functions: number;
+    readonly imports: number;
+  }> {
+    const update = readUpdate(request);
+    const run = newRun();
+    let functions = 0;
+    let imports = 0;
+    let ready = false;
+    for (const member of this.scopeOf(request.scope)) {
+      await onTarget(member.pid, () => {
+        const missing = missingPatches(member.record(), member.control?.selector ?? 0, request);
+        if (missing.length === 0) return;
+        ready = true;
+        const plan = planUpdate(member, update, missing, run);
+        functions = Math.max(functions, plan.functions);
+        imports = Math.max(imports, plan.imports);
+      });
+    }
+    return { result: ready ? "ready" : "already-applied", functions, imports };
+  }
+
+  async apply(request: UpdateRequest): Promise<OperationResult> {
+    const update = readUpdate(request);
+    const interrupted = this.scopeOf(request.scope).filter((m) => needsRecovery(m));
+    if (interrupted.length > 0) await this.recover();
+    const metrics: Metrics = { stallUsMax: 0, stoppedThreadsMax: 0 };
+    try {
+      const verified = await this.verify(request);
+      if (verified.result === "already-applied")
+        return this.result("skipped", this.scopeOf(request.scope), request, metrics, 0);
+      this.onEvent({ event: "resolved", functions: verified.functions, imports: verified.imports });
+      const done =
+        request.scope === "tree"
+          ? await this.applyToTree(update, metrics)
+          : await this.applyToEach(update, metrics);
+      return this.result("done", done, request, metrics, verified.functions);
+    } finally {
+      this.closeTracer();
+    }
+  }
+
+  /** Given processes only: prepared one after another, then activated. */
+  private async applyToEach(update: ReadUpdate, metrics: Metrics): Promise<TargetProcess[]> {
+    const members = this.members;
+    this.onEvent({
+      event: "attached",
+      processes: members.length,
+      threads: members.reduce((n, m) => n + m.threads, 0),
+    });
+    const batch = new Batch(this.openTracer(), update, this.onEvent, metrics);
+    try {
+      for (const member of members) await batch.prepare(member);
+      return await batch.activate();
+    } catch (error) {
+      await batch.undo();
+      throw error;
+    }
+  }
+
+  /** The whole tree: children that are born meanwhile are seized by the kernel and join in. */
+  private async applyToTree(update: ReadUpdate, metrics: Metrics): Promise<TargetProcess[]> {
+    const tracer = this.openTracer();
+    const batch = new Batch(tracer, update, this.onEvent, metrics);
+    const followed = new Set<number>();
+    try {
+      let threads = 0;
+      for (let pass = 0; ; pass++) {
+        if (pass > mostTreePasses) {
+          throw new EngineError(
+            "CANNOT_STOP",
+            "refused",
+            "processes are born faster than they can be prepared",
+          );
+        }
+        const fresh = this.scopeOf("tree").filter((m) => !followed.has(m.pid));
+        if (fresh.length === 0) break;
+        for (const member of fresh) {
+          followed.add(member.pid);
+          threads += await this.follow(tracer, member);
+        }
+        if (pass === 0) this.onEvent({ event: "attached", processes: fresh.length, threads });
+        for (const member of fresh) if (member.alive) await batch.prepare(member);
+      }
+      for (let pass = 0; pass <= mostTreePasses; pass++) {
+        await batch.activate();
+        // Born of a process that was prepared and not yet active: it carries all but the flip.
+        const late = this.scopeOf("tree").filter((m) => !followed.has(m.pid));
+        if (late.length === 0) break;
+        for (const member of late) {
+          followed.add(member.pid);
+          await this.follow(tracer, member);
+          if (member.alive) await batch.prepare(member);
+        }
+      }
+      return batch.activated;
+    } catch (error) {
+      await batch.undo();
+      throw error;
+    }
+  }
+
+  /** A process that ends meanwhile is no hindrance. */
+  private async follow(tracer: TracerHandle, member: TargetProcess): Promise<number> {
+    try {
+      return await onTarget(member.pid, () => addon.tracerFollow(tracer, member.handle));
+    } catch (error) {
+      if (!member.alive) return 0;
+      throw error;
+    }
+  }
+
+  async rollback(
+    to?: RollbackTarget,
+  ): Promise<OperationResult & { readonly update: string | null; readonly point: string | null }> {
+    if (this.members.some((m) => needsRecovery(m))) await this.recover();
+    const wantsTree = this.rollsBackTree(to);
+    return rollBackTo(
+      () => (wantsTree ? this.scopeOf("tree").filter((m) => m.control !== null) : this.members),
+      to,
+      this.onEvent,
+    );
+  }
+
+  /** With an update of scope `tree`, the descendants that carry it are rolled back too. */
+  private rollsBackTree(to: RollbackTarget | undefined): boolean {
+    return this.members.some((m) => {
+      const active = m.record().updates.filter((u) => !isRolledBack(u));
+      const from =
+        to === undefined ? active.length - 1 : active.findIndex((u) => u.name === to.update);
+      return from >= 0 && active.slice(from).some((u) => u.scope === "tree");
+    });
+  }
+
+  async recover(): Promise<OperationResult> {
+    return recoverAll(this.scopeOf("tree"), this.modules, this.onEvent);
+  }
+
+  async activeFrames(update: string): Promise<readonly ActiveFrame[]> {
+    const tracer = this.openTracer();
+    try {
+      const frames: ActiveFrame[] = [];
+      for (const member of this.scopeOf("tree")) {
+        if (member.control === null || !member.alive) continue;
+        try {
+          frames.push(...(await activeFramesOf(tracer, member, update)));
+        } catch (error) {
+          if (member.alive) throw error;
+        }
+      }
+      return frames;
+    } finally {
+      this.closeTracer();
+    }
+  }
+
+  async stacks(pid: number): Promise<readonly ThreadStack[]> {
+    const member = this.scopeOf("tree").find((m) => m.pid === pid);
+    if (member === undefined)
+      throw new EngineError(
+        "NO_SUCH_PROCESS",
+        "refused",
+        `process ${pid} is not part of this session`,
+        { pid },
+      );
+    const tracer = this.openTracer();
+    try {
+      return await stacksOf(tracer, member);
+    } finally {
+      this.closeTracer();
+    }
+  }
+
+  close(): Promise<void> {
+    this.closeTracer();
+    return Promise.resolve();
+  }
+
+  /**
+   * The processes that an operation covers. Of a tree: descendants that run the same
+   * executable; other programs that the server has started are none of its versions.
+   */
+  private scopeOf(scope: "process" | "tree"): TargetProcess[] {
+    if (scope === "process") return this.members;
+    for (const root of [...this.members]) {
+      if (!root.alive) continue;
+      const exe = executableIdentity(root.pid);
+      for (const pid of descendantsOf(root.pid)) {
+        if (this.members.some((m) => m.pid === pid && m.alive) || executableIdentity(pid) !== exe)
+          continue;
+        try {
+          this.members.push(TargetProcess.open(pid, this.modules));
+        } catch (error) {
+          const state = readStat(pid)?.state;
+          // Traced by us: one that was born while we follow its parent.
+          if (
+            error instanceof EngineError &&
+            error.code === "ALREADY_TRACED" &&
+            this.tracer !== null
+          ) {
+            this.members.push(TargetProcess.open(pid, this.modules, true));
+          } else if (state !== undefined && state !== "Z") throw error;
+        }
+      }
+    }
+    return this.members.filter((m) => m.alive);
+  }
+
+  private openTracer(): TracerHandle {
+    this.tracer ??= addon.createTracer((kind, pid, parent) => {
+      if (kind === "born") this.onEvent({ event: "process_born", pid, parent });
+      else this.onEvent({ event: "process_gone", pid, why: kind });
+    });
+    return this.tracer;
+  }
+
+  private closeTracer(): void {
+    if (this.tracer !== null) addon.tracerClose(this.tracer);
+    this.tracer = null;
+  }
+
+  private result(
+    result: "done" | "skipped",
+    members: readonly TargetProcess[],
+    request: UpdateRequest,
+    metrics: Metrics,
+    functions: number,
+  ): OperationResult {
+    return {
+      result,
+      pids: members.map((m) => m.pid),
+      functions,
+      patches: result === "done" ? request.patches.length : 0,
+      stallUsMax: metrics.stallUsMax,
+      stoppedThreadsMax: metrics.stoppedThreadsMax,
+    };
+  }
+}

@@ -1,0 +1,168 @@
+/** One process of a session: pinned, with its modules and what it carries of earlier updates. */
+import { addon, type TargetHandle } from "../addon/addon.js";
+import { EngineError, type FailureKind } from "../engine.js";
+import {
+  loadedModules,
+  codeOf,
+  messageOf,
+  type LoadedModule,
+  type ModuleCache,
+} from "../process/modules.js";
+import { readMaps, readStat, readStatus } from "../process/proc.js";
+import { ControlRegion } from "../record/page.js";
+import {
+  emptyRecord,
+  isRolledBack,
+  rolledBackTo,
+  trueRecord,
+  type TargetRecord,
+} from "../record/record.js";
+
+/** Codes of the addon that mean "this target does not fit": nothing has changed. */
+const refusals = new Set([
+  "NO_SUCH_PROCESS",
+  "PERMISSION",
+  "ALREADY_TRACED",
+  "CANNOT_STOP",
+  "THREAD_IN_ENTRY",
+  "ENTRY_CHANGED",
+  "ENTRY_NOT_HOOKABLE",
+  "TARGET_GONE",
+  "NO_BORROWABLE_THREAD",
+  "SECCOMP_DENIES",
+  "SHADOW_STACK",
+  "WRONG_ARCHITECTURE",
+]);
+
+/** Makes an EngineError of an error of the addon; others pass. */
+export function engineError(error: unknown, pid: number): unknown {
+  const code = codeOf(error);
+  if (error instanceof EngineError || code === null) return error;
+  const kind: FailureKind = refusals.has(code) ? "refused" : "failed";
+  return new EngineError(code, kind, messageOf(error), { pid });
+}
+
+/** Runs work on a target with errors of the addon made ours. */
+export async function onTarget<T>(pid: number, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw engineError(error, pid);
+  }
+}
+
+export class TargetProcess {
+  private constructor(
+    readonly pid: number,
+    readonly handle: TargetHandle,
+    /** As /proc had it when the process was opened. */
+    readonly threads: number,
+    private readonly cache: ModuleCache,
+  ) {}
+
+  private moduleList: readonly LoadedModule[] | null = null;
+  private region: ControlRegion | null = null;
+
+  /**
+   * Pins a process and looks whether it can be a target at all. Writes nothing.
+   * @param tracedByUs it was born of a process that this session follows
+   * @throws EngineError refused: NO_SUCH_PROCESS, KERNEL_THREAD, OWN_PROCESS, PERMISSION, ALREADY_TRACED
+   */
+  static open(pid: number, cache: ModuleCache, tracedByUs = false): TargetProcess {
+    const refuse = (code: string, message: string, help?: string): never => {
+      throw new EngineError(code, "refused", message, {
+        pid,
+        ...(help === undefined ? {} : { help }),
+      });
+    };
+    if (!Number.isInteger(pid) || pid <= 0) refuse("NO_SUCH_PROCESS", `${pid} is not a process id`);
+    if (pid === process.pid) refuse("OWN_PROCESS", "polus cannot update itself");
+    const stat = readStat(pid);
+    if (stat === null || stat.state === "Z" || stat.state === "X") {
+      throw new EngineError("NO_SUCH_PROCESS", "refused", `there is no process ${pid}`, { pid });
+    }
+    if (stat.kernelThread) refuse("KERNEL_THREAD", `process ${pid} is a kernel thread`);
+    const status = readStatus(pid);
+    const group = Number(status.get("Tgid") ?? pid);
+    if (group !== pid)
+      refuse(
+        "NO_SUCH_PROCESS",
+        `${pid} is a thread of process ${group}, not a process`,
+        `use --pid ${group}`,
+      );
+    const tracer = Number(status.get("TracerPid") ?? "0");
+    if (tracer !== 0 && !tracedByUs)
+      refuse(
+        "ALREADY_TRACED",
+        `process ${pid} is traced by process ${tracer}`,
+        "detach that debugger or tracer first",
+      );
+    let handle: TargetHandle;
+    try {
+      handle = addon.openTarget(pid);
+    } catch (error) {
+      throw engineError(error, pid);
+    }
+    if (addon.targetStartTime(handle) !== stat.startTime)
+      refuse("NO_SUCH_PROCESS", `process ${pid} has ended`);
+    return new TargetProcess(pid, handle, stat.threads, cache);
+  }
+
+  get alive(): boolean {
+    return addon.targetAlive(this.handle);
+  }
+
+  get modules(): readonly LoadedModule[] {
+    this.moduleList ??= loadedModules(this.pid, this.handle, this.cache);
+    return this.moduleList;
+  }
+
+  /** Libraries may have been loaded since. */
+  forgetModules(): void {
+    this.moduleList = null;
+  }
+
+  get executable(): LoadedModule {
+    const executable = this.modules[0];
+    if (executable === undefined)
+      throw new EngineError("TARGET_GONE", "refused", `process ${this.pid} has no executable`, {
+        pid: this.pid,
+      });
+    return executable;
+  }
+
+  /** The record's region, `null` if the process carries none. */
+  get control(): ControlRegion | null {
+    this.region ??= ControlRegion.find(this.pid, this.handle);
+    return this.region;
+  }
+
+  setControl(region: ControlRegion): void {
+    this.region = region;
+  }
+
+  /** @throws EngineError inconsistent RECORD_DAMAGED */
+  record(): TargetRecord {
+    const control = this.control;
+    return control === null ? emptyRecord : trueRecord(control.read(), control.selector);
+  }
+
+  maps(): ReturnType<typeof readMaps> {
+    return readMaps(this.pid);
+  }
+}
+
+/** True if a run or a rollback stopped half way in this process. */
+export function needsRecovery(member: TargetProcess): boolean {
+  if (member.control === null) return false;
+  const record = member.record();
+  return record.pending !== null || record.updates.some((u) => !u.run.finished && !isRolledBack(u));
+}
+
+/** Selects a level and lets the record say that what was above it is rolled back. */
+export function undoTo(member: TargetProcess, selector: number): void {
+  const control = member.control;
+  if (control === null) return;
+  if (control.selector > selector) control.select(selector);
+  control.write(rolledBackTo(control.read(), selector));
+}
