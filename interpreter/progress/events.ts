@@ -1,0 +1,104 @@
+/**
+ * Everything that a command tells while it works. The same objects are lines of
+ * `--json` (with `time` added) and, worded by `wording.ts`, lines for a person.
+ * Field names are part of the output's contract.
+ */
+import type { EngineEvent } from "../../native/engine.js";
+import type { Outcome } from "../outcome.js";
+
+export type Severity = "error" | "warning" | "note";
+
+/** A message about a script, a file, the command line or a process. */
+export interface ReportedDiagnostic {
+  readonly severity: Severity;
+  /** Stable, lower case with hyphens: `unknown-function`. */
+  readonly code: string;
+  readonly message: string;
+  readonly file: string | null;
+  /** From 1. */
+  readonly line: number | null;
+  /** From 1. */
+  readonly column: number | null;
+  /** Nearest existing name or what to do instead. */
+  readonly suggestion: string | null;
+  /** The whole text for a person when the script's source can be shown (first line to suggestion), without colour. */
+  readonly rendered?: string;
+}
+
+/** A process as it is listed before it is touched. */
+export interface ListedProcess {
+  readonly pid: number;
+  readonly exe: string;
+  readonly user: number;
+  readonly threads: number;
+  readonly command: string;
+}
+
+export interface PrintedValue {
+  readonly text: string;
+  readonly type: string;
+}
+
+/** Where an update stands while it waits for old code to fall out of use. */
+export interface HeldBy {
+  readonly pid: number;
+  readonly tid: number;
+  readonly function: string;
+}
+
+export type ProgressEvent =
+  | EngineEvent
+  | { readonly event: "compiled"; readonly patch: string; readonly source: string; readonly bytes: number }
+  | {
+      readonly event: "processes";
+      readonly update: string | null;
+      readonly processes: readonly ListedProcess[];
+    }
+  | { readonly event: "left_out"; readonly pid: number; readonly exe: string; readonly why: string }
+  | {
+      readonly event: "verified";
+      readonly update: string;
+      readonly functions: number;
+      readonly imports: number;
+      readonly already_applied: boolean;
+    }
+  | { readonly event: "applying"; readonly update: string; readonly pids: readonly number[] }
+  | {
+      readonly event: "applied";
+      readonly update: string;
+      readonly functions: number;
+      readonly patches: number;
+      readonly stall_us: number;
+    }
+  | { readonly event: "already_applied"; readonly update: string }
+  | { readonly event: "interrupted_run_found"; readonly pid: number; readonly update: string }
+  | {
+      readonly event: "rolling_back";
+      readonly update: string;
+      readonly point: string;
+      readonly pids: readonly number[];
+      readonly why: "script" | "command" | "failure";
+    }
+  | { readonly event: "kept"; readonly update: string; readonly why: string }
+  | { readonly event: "complete"; readonly update: string }
+  | { readonly event: "stopping"; readonly signal: string; readonly again: boolean };
+
+/** The last line of `run`, `rollback`, `recover` and `check`. */
+export interface Done {
+  readonly event: "done";
+  readonly outcome: Outcome;
+  readonly pids: readonly number[];
+  readonly functions: number;
+  readonly patches: number;
+  /** Longest hold of any one thread, microseconds. */
+  readonly stall_us_max: number;
+  readonly stopped_threads_max: number;
+  readonly duration_ms: number;
+  /** Where the processes stand: `unchanged`, `UPDATE.POINT`, `UPDATE` (kept), or words when it is not known. */
+  readonly state?: string;
+  /** Only where an update asks to wait (`complete within`). */
+  readonly completion?: "complete" | "pending";
+  /** What keeps old code in use, with `"completion":"pending"`. */
+  readonly held_by?: readonly HeldBy[];
+  readonly warnings?: readonly string[];
+}
