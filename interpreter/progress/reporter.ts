@@ -146,7 +146,7 @@ export class JsonReporter implements Reporter {
     await Promise.all([this.standardOutput.flush(), this.standardError.flush()]);
   }
 
-  private line(object: { readonly event: string }, droppable = false): void {
+  private line<T extends { readonly event: string }>(object: T, droppable = false): void {
     const { event, ...rest } = object;
     const line = { event, time: new Date().toISOString(), ...rest };
     this.standardOutput.write(`${stringify(line)}\n`, { droppable });
