@@ -1,0 +1,86 @@
+/** Makes the diagnostics that the interpreter itself has to tell; those of a script's text are lang's. */
+import type { Span } from "../lang/source.js";
+import { placeOf } from "../lang/source.js";
+import { EngineError } from "../native/engine.js";
+import type { CheckedUpdate } from "../lang/check/checked.js";
+import type { ReportedDiagnostic, Severity } from "./progress/events.js";
+
+export interface DiagnosticParts {
+  readonly severity?: Severity;
+  readonly code: string;
+  readonly message: string;
+  /** Where in a script; else `file` alone may be given. */
+  readonly span?: Span | undefined;
+  readonly file?: string;
+  readonly suggestion?: string | null | undefined;
+}
+
+export function diagnose(parts: DiagnosticParts): ReportedDiagnostic {
+  const { severity = "error", code, span, suggestion = null } = parts;
+  const message = parts.message.replace(/\.$/, "");
+  if (span === undefined) {
+    const file = parts.file ?? null;
+    return { severity, code, message, file, line: null, column: null, suggestion };
+  }
+  const { line, column } = placeOf(span);
+  return { severity, code, message, file: span.file.path, line, column, suggestion };
+}
+
+/** `NO_SUCH_PROCESS` as diagnostics spell codes: `no-such-process`. */
+export function codeOfEngine(code: string): string {
+  return code.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+}
+
+/** What the person can do: nearest names, then the engine's own advice. */
+function suggestionOf(error: EngineError): string | null {
+  const { candidates = [], help } = error.details;
+  const names = candidates.slice(0, 3).map((name) => `\`${name}\``);
+  const last = names.pop();
+  const nearest =
+    last === undefined
+      ? null
+      : `did you mean ${names.length === 0 ? last : `${names.join(", ")} or ${last}`}?`;
+  return [nearest, help].filter((part) => part != null).join(" ") || null;
+}
+
+/** An engine's error, at the words of the update that it is about. */
+export function diagnoseEngineError(
+  error: EngineError,
+  update?: CheckedUpdate,
+  span?: Span,
+): ReportedDiagnostic {
+  return diagnose({
+    code: codeOfEngine(error.code),
+    message: error.message,
+    span: (update === undefined ? undefined : spanOfSubject(error, update)) ?? span ?? update?.span,
+    suggestion: suggestionOf(error),
+  });
+}
+
+/** Where the script names what an error is about; `undefined` where nothing matches. */
+export function spanOfSubject(error: EngineError, update: CheckedUpdate): Span | undefined {
+  const { subject } = error.details;
+  if (error.code.includes("BUILD_ID")) {
+    const place = update.target?.buildId?.span;
+    if (place !== undefined) return place;
+  }
+  if (subject !== undefined) {
+    for (const patch of update.patches) {
+      for (const replacement of patch.replacements) {
+        for (const word of [replacement.function, replacement.with, replacement.scope]) {
+          if (word?.value === subject) return word.span;
+        }
+      }
+    }
+    for (const patch of update.patches) {
+      if (patch.name === subject) return patch.span;
+      if (patch.source.kind !== "inline" && patch.source.path === subject) return patch.source.span;
+    }
+    for (const point of update.points) {
+      if (point.name === subject) return point.span;
+    }
+    if (update.target?.exe?.value === subject) return update.target.exe.span;
+  }
+  // With one patch only, it is the one (a missing import, a damaged object).
+  return update.patches.length === 1 ? update.patches[0]?.source.span : undefined;
+}

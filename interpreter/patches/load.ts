@@ -1,0 +1,205 @@
+/**
+ * Turns an update's patches into bytes: reads objects, compiles C, hashes. All
+ * of it happens before any process is looked at; every problem is told, not
+ * only the first.
+ */
+import { createHash } from "node:crypto";
+import { dirname } from "node:path";
+import type { CheckedPatch, CheckedUpdate } from "../../lang/check/checked.js";
+import { placeOf, SourceFile, type Span } from "../../lang/source.js";
+import type { PatchRequest, Replacement, UpdateRequest } from "../../native/engine.js";
+import { diagnose } from "../diagnose.js";
+import { Stop } from "../outcome.js";
+import type { Plan, UpdatePlan } from "../plan/plan.js";
+import type { PatchFileFacts } from "../plan/show.js";
+import type { RunContext } from "../run/context.js";
+import { compilePatch, type CompilerMessage } from "./compile.js";
+import { FileProblem, readTrustedFile, type FileTrust } from "./trusted_file.js";
+
+export interface LoadedPatches {
+  /** What the engine is given, for every update of the plan that is applied. */
+  readonly requests: ReadonlyMap<UpdatePlan, UpdateRequest>;
+  readonly facts: ReadonlyMap<CheckedPatch, PatchFileFacts>;
+}
+
+const defaultCompileDeadlineSeconds = 60;
+
+/** Loads all patches of a plan. Throws Stop `invalid` when every problem was reported. */
+export async function loadPatches(
+  context: RunContext,
+  plan: Plan,
+  trust: FileTrust,
+): Promise<LoadedPatches> {
+  const requests = new Map<UpdatePlan, UpdateRequest>();
+  const facts = new Map<CheckedPatch, PatchFileFacts>();
+  let valid = true;
+  for (const update of plan.updates) {
+    if (!update.applied) continue;
+    const patches: PatchRequest[] = [];
+    for (const patch of update.checked.patches) {
+      const bytes = await loadPatch(context, patch, trust);
+      if (bytes === null) {
+        valid = false;
+        continue;
+      }
+      const digest = createHash("sha256").update(bytes).digest("hex");
+      facts.set(patch, { digest, bytes: bytes.length });
+      patches.push(patchRequest(patch, bytes, digest));
+    }
+    requests.set(update, updateRequest(update.checked, update.scope, plan.script.digest, patches));
+  }
+  if (!valid) throw new Stop("invalid");
+  return { requests, facts };
+}
+
+function updateRequest(
+  update: CheckedUpdate,
+  scope: "process" | "tree",
+  scriptDigest: string,
+  patches: readonly PatchRequest[],
+): UpdateRequest {
+  const buildId = update.target?.buildId?.value;
+  return {
+    name: update.name,
+    ...(update.description === undefined ? {} : { description: update.description }),
+    scriptDigest,
+    scope,
+    ...(buildId === undefined ? {} : { buildId }),
+    patches,
+    points: update.points.map(({ name, position }) => ({ name, position })),
+  };
+}
+
+function patchRequest(patch: CheckedPatch, bytes: Uint8Array, digest: string): PatchRequest {
+  const { source } = patch;
+  return {
+    name: patch.name,
+    path: source.kind === "inline" ? source.span.file.path : source.path,
+    bytes,
+    digest,
+    replacements: patch.replacements.map(
+      (replacement): Replacement => ({
+        function: replacement.function.value,
+        ...(replacement.scope === undefined
+          ? {}
+          : { scope: { kind: replacement.scope.kind, name: replacement.scope.value } }),
+        ...(replacement.with === undefined ? {} : { with: replacement.with.value }),
+      }),
+    ),
+  };
+}
+
+/** A patch's bytes; `null` when a problem was reported. */
+async function loadPatch(
+  context: RunContext,
+  patch: CheckedPatch,
+  trust: FileTrust,
+): Promise<Uint8Array | null> {
+  const { source } = patch;
+  if (source.kind === "inline") {
+    const { line, column } = placeOf(source.span);
+    const path = source.span.file.path;
+    return compile(context, patch, { text: source.text, path, line, column, span: source.span });
+  }
+  let bytes: Buffer;
+  try {
+    bytes = readTrustedFile(source.path, trust);
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error;
+    const { code, message, help } = error;
+    context.reporter.diagnostic(diagnose({ code, message, span: source.span, suggestion: help }));
+    return null;
+  }
+  if (source.kind === "object") {
+    if (bytes.length >= 4 && bytes.readUInt32BE(0) === 0x7f454c46) return bytes;
+    context.reporter.diagnostic(
+      diagnose({
+        code: "not-an-object",
+        message: `${source.path} is not an ELF file`,
+        span: source.span,
+        suggestion: "a patch is a shared object (gcc -shared -fPIC) or C source (NAME.c)",
+      }),
+    );
+    return null;
+  }
+  const text = bytes.toString("utf8");
+  const file = new SourceFile(source.path, text);
+  return compile(context, patch, {
+    text,
+    path: source.path,
+    line: 1,
+    column: 1,
+    span: file.span(0, text.length),
+  });
+}
+
+interface CSource {
+  readonly text: string;
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  /** Of `text`, in the file that holds it. */
+  readonly span: Span;
+}
+
+async function compile(
+  context: RunContext,
+  patch: CheckedPatch,
+  source: CSource,
+): Promise<Uint8Array | null> {
+  const { settings, interruption, reporter } = context;
+  const result = await compilePatch({
+    text: source.text,
+    path: source.path,
+    line: source.line,
+    column: source.column,
+    folder: dirname(source.path),
+    compiler: settings.c_compiler ?? "gcc",
+    deadlineMs: (settings.compile_deadline_s ?? defaultCompileDeadlineSeconds) * 1000,
+    cancel: interruption.abortSignal,
+  });
+  if (interruption.requestedBy === null) {
+    for (const message of result.messages) {
+      reporter.diagnostic(diagnoseCompilerMessage(message, patch, source));
+    }
+  }
+  if (!result.ok) return null;
+  reporter.progress({
+    event: "compiled",
+    patch: patch.name,
+    source: source.path,
+    bytes: result.bytes.length,
+  });
+  return result.bytes;
+}
+
+/** A compiler's message at its place in the script or the C file; a header's by its name alone. */
+function diagnoseCompilerMessage(
+  message: CompilerMessage,
+  patch: CheckedPatch,
+  source: CSource,
+): ReturnType<typeof diagnose> {
+  const { severity } = message;
+  const code = `c-${severity}`;
+  if (message.file === source.path && message.line !== null) {
+    const { file } = source.span;
+    const lineStart = file.lineStart(message.line);
+    const start = lineStart + columnOffset(file.line(message.line), message.column ?? 1);
+    const word = /^[A-Za-z0-9_$]+/.exec(file.text.slice(start, start + 256));
+    const span = file.span(start, start + (word?.[0].length ?? 1));
+    return diagnose({ severity, code, message: message.message, span });
+  }
+  if (message.file !== null && message.file !== source.path && message.line !== null) {
+    return {
+      ...diagnose({ severity, code, message: message.message, file: message.file }),
+      line: message.line,
+      column: message.column,
+    };
+  }
+  return diagnose({ severity, code, message: message.message, span: patch.source.span });
+}
+
+/** UTF-16 offset in a line of a column that counts characters from 1. */
+function columnOffset(line: string, column: number): number {
+  return [...line].slice(0, column - 1).join("").length;
+}
