@@ -84,3 +84,13 @@ export function spanOfSubject(error: EngineError, update: CheckedUpdate): Span |
   // With one patch only, it is the one (a missing import, a damaged object).
   return update.patches.length === 1 ? update.patches[0]?.source.span : undefined;
 }
+
+/** An internal error as a diagnostic: one sentence, never a stack. */
+export function diagnoseInternal(error: unknown): ReportedDiagnostic {
+  const reason = error instanceof Error ? error.message : String(error);
+  return diagnose({
+    code: "internal",
+    message: `internal error: ${reason.split("\n")[0] ?? ""}`,
+    suggestion: "this is a fault of polus itself; --debug shows where",
+  });
+}

@@ -202,7 +202,7 @@ async function failed(
     outcome = "failed";
   } else {
     // An error of our own: what was applied before is well recorded and can be taken back all the same.
-    reporter.diagnostic(diagnoseInternal(error));
+    context.reportInternal(error);
     outcome = tally.touched ? "inconsistent" : "failed";
   }
   if (outcome === "inconsistent" && update !== undefined) {
@@ -221,14 +221,4 @@ async function failed(
     tally.touched = false;
   }
   throw new Stop(outcome);
-}
-
-/** An internal error as a diagnostic: one sentence, never a stack. */
-export function diagnoseInternal(error: unknown): ReturnType<typeof diagnose> {
-  const reason = error instanceof Error ? error.message : String(error);
-  return diagnose({
-    code: "internal",
-    message: `internal error: ${reason.split("\n")[0] ?? ""}`,
-    suggestion: "this is a fault of polus itself; --debug shows where",
-  });
 }

@@ -1,0 +1,93 @@
+/** `polus check`: everything that can be said about a script without touching a process. */
+import type { Engine } from "../../native/engine.js";
+import { parsePid } from "../command_line.js";
+import { diagnose, diagnoseEngineError } from "../diagnose.js";
+import { Stop, worse, type BadOutcome } from "../outcome.js";
+import { loadPatches, type LoadedPatches } from "../patches/load.js";
+import { buildPlan, type Plan } from "../plan/plan.js";
+import { stopIfAsked } from "../run/context.js";
+import { verifyAll } from "../run/execute.js";
+import { Sessions } from "../run/sessions.js";
+import { findTargets, listed } from "../run/targets.js";
+import { fileTrust, readScript } from "../script.js";
+import type { Command, CommandContext } from "./command.js";
+
+export const run: Command = async (context) => {
+  const { parsed, tally } = context;
+  const trust = fileTrust(context);
+  const script = await readScript(context, trust);
+  const plan = buildPlan(script);
+  const loaded = await loadPatches(context, plan, trust);
+  stopIfAsked(context);
+  for (const request of loaded.requests.values()) {
+    tally.patches += request.patches.length;
+    for (const patch of request.patches) tally.functions += patch.replacements.length;
+  }
+  const pid = parsePid(parsed.values.get("pid")?.[0] ?? "");
+  const exe = parsed.values.get("exe")?.[0];
+  if (pid !== null) await checkProcess(context, plan, loaded, pid);
+  else if (exe !== undefined) await checkFile(context, await context.engine(), loaded, exe);
+  return "completed";
+};
+
+async function checkProcess(
+  context: CommandContext,
+  plan: Plan,
+  loaded: LoadedPatches,
+  pid: number,
+): Promise<void> {
+  const { reporter, tally } = context;
+  const engine = await context.engine();
+  const targets = await findTargets(context, engine, plan, [pid]);
+  for (const [update, processes] of targets.byUpdate) {
+    tally.addPids(processes.map((process) => process.pid));
+    reporter.progress({
+      event: "processes",
+      update: update.name,
+      processes: processes.map(listed),
+    });
+  }
+  const sessions = new Sessions(context, engine, (event) => reporter.progress(event));
+  context.beforeExit(() => sessions.close());
+  const execution = { plan, targets, requests: loaded.requests, sessions };
+  await verifyAll(context, execution, { recover: false });
+  await sessions.close();
+}
+
+async function checkFile(
+  context: CommandContext,
+  engine: Engine,
+  loaded: LoadedPatches,
+  exe: string,
+): Promise<void> {
+  const { reporter, tally } = context;
+  let worst: BadOutcome | null = null;
+  for (const [update, request] of loaded.requests) {
+    const verified = await engine.verifyFile(exe, request);
+    for (const problem of verified.problems) {
+      reporter.diagnostic(diagnoseEngineError(problem, update.checked));
+      worst = worst === null ? problem.kind : worse(worst, problem.kind);
+    }
+    for (const name of verified.deferred) {
+      tally.warn(`only a running process can tell whether ${name} is there`);
+    }
+    if (verified.problems.length > 0) continue;
+    reporter.progress({
+      event: "verified",
+      update: update.name,
+      functions: verified.functions,
+      imports: verified.imports,
+      already_applied: false,
+    });
+  }
+  if (worst !== null) throw new Stop(worst);
+  if (loaded.requests.size === 0) {
+    reporter.diagnostic(
+      diagnose({
+        severity: "warning",
+        code: "nothing-to-verify",
+        message: `the script applies no update: ${exe} was not looked at`,
+      }),
+    );
+  }
+}
