@@ -52,7 +52,9 @@ export function systemHost(createEngine: () => Promise<Engine> = loadNativeEngin
 }
 
 async function loadNativeEngine(): Promise<Engine> {
-  const native = await import("../native/native_engine.js");
+  const native: { createEngine(): Engine } = await import(
+    new URL("../native/native_engine.js", import.meta.url).href
+  );
   return native.createEngine();
 }
 

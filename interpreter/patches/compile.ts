@@ -19,7 +19,7 @@ export interface CompilerMessage {
   /** File as the `#line` directive names it, or a header's path; `null` where none was given. */
   readonly file: string | null;
   readonly line: number | null;
-  /** In characters, from 1. */
+  /** In bytes of UTF-8, from 1. */
   readonly column: number | null;
 }
 
@@ -27,9 +27,9 @@ export interface CompileRequest {
   readonly text: string;
   /** The file that messages and debug information name. */
   readonly path: string;
-  /** Line and column (from 1, in characters) at which `text` begins in that file. */
+  /** Line (from 1) in which `text` begins in that file, and how many bytes stand before it there. */
   readonly line: number;
-  readonly column: number;
+  readonly indent: number;
   /** Folder of `#include "…"`. */
   readonly folder: string;
   readonly compiler: string;
@@ -68,9 +68,13 @@ export async function compilePatch(request: CompileRequest): Promise<CompileResu
 
 /** The source such that the compiler's places are those of the file that it stands in. */
 function withPlace(request: CompileRequest): string {
-  const quoted = request.path.replace(/[\\"]/g, (character) => `\\${character}`);
-  const indent = " ".repeat(Math.max(0, request.column - 1));
-  return `#line ${request.line} "${quoted}"\n${indent}${request.text}\n`;
+  // A path may hold anything, a line break too; the compiler reads C's octal escapes here.
+  const quoted = request.path.replace(
+    // oxlint-disable-next-line no-control-regex
+    /[\\"\u0000-\u001f\u007f]/g,
+    (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`,
+  );
+  return `#line ${request.line} "${quoted}"\n${" ".repeat(request.indent)}${request.text}\n`;
 }
 
 interface CompilerRun {
@@ -92,8 +96,10 @@ function runCompiler(request: CompileRequest, folder: string): Promise<CompilerR
     "-frandom-seed=polus",
     "-fdiagnostics-color=never",
     "-fno-diagnostics-show-caret",
-    // A tab counts as one column, as everywhere in polus.
-    "-ftabstop=1",
+    // Else gcc counts in bytes or in columns of a screen, depending on whether it can read the file.
+    ...(/(^|[-/])(gcc|cc)(-\d+)?$/.test(request.compiler)
+      ? ["-fdiagnostics-column-unit=byte"]
+      : []),
     "-iquote",
     request.folder,
     "-I",

@@ -97,9 +97,11 @@ async function loadPatch(
 ): Promise<Uint8Array | null> {
   const { source } = patch;
   if (source.kind === "inline") {
-    const { line, column } = placeOf(source.span);
-    const path = source.span.file.path;
-    return compile(context, patch, { text: source.text, path, line, column, span: source.span });
+    const { file, start } = source.span;
+    const { line } = placeOf(source.span);
+    const indent = Buffer.byteLength(file.text.slice(file.lineStart(line), start));
+    const { text, span } = source;
+    return compile(context, patch, { text, path: file.path, line, indent, span });
   }
   let bytes: Buffer;
   try {
@@ -128,7 +130,7 @@ async function loadPatch(
     text,
     path: source.path,
     line: 1,
-    column: 1,
+    indent: 0,
     span: file.span(0, text.length),
   });
 }
@@ -137,7 +139,8 @@ interface CSource {
   readonly text: string;
   readonly path: string;
   readonly line: number;
-  readonly column: number;
+  /** Bytes before `text` in its first line. */
+  readonly indent: number;
   /** Of `text`, in the file that holds it. */
   readonly span: Span;
 }
@@ -152,7 +155,7 @@ async function compile(
     text: source.text,
     path: source.path,
     line: source.line,
-    column: source.column,
+    indent: source.indent,
     folder: dirname(source.path),
     compiler: settings.c_compiler ?? "gcc",
     deadlineMs: (settings.compile_deadline_s ?? defaultCompileDeadlineSeconds) * 1000,
@@ -199,7 +202,7 @@ function diagnoseCompilerMessage(
   return diagnose({ severity, code, message: message.message, span: patch.source.span });
 }
 
-/** UTF-16 offset in a line of a column that counts characters from 1. */
+/** UTF-16 offset in a line of a column that counts bytes from 1. */
 function columnOffset(line: string, column: number): number {
-  return [...line].slice(0, column - 1).join("").length;
+  return Buffer.from(line, "utf8").subarray(0, column - 1).toString("utf8").length;
 }
