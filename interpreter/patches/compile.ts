@@ -30,7 +30,7 @@ export interface CompileRequest {
   /** Line (from 1) in which `text` begins in that file, and how many bytes stand before it there. */
   readonly line: number;
   readonly indent: number;
-  /** Folder of `#include "…"`. */
+  /** Folder of `#include "…"`, absolute. */
   readonly folder: string;
   readonly compiler: string;
   readonly deadlineMs: number;
@@ -92,6 +92,8 @@ function runCompiler(request: CompileRequest, folder: string): Promise<CompilerR
     "-Wall",
     // Patches speak of the program's objects, whose declarations need not be used all.
     "-Wno-unused",
+    // The later one counts first; a script that moves gives the same object too.
+    `-ffile-prefix-map=${request.folder}=.`,
     `-ffile-prefix-map=${folder}=.`,
     "-frandom-seed=polus",
     "-fdiagnostics-color=never",

@@ -4,7 +4,7 @@
  * only the first.
  */
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { CheckedPatch, CheckedUpdate } from "../../lang/check/checked.js";
 import { placeOf, SourceFile, type Span } from "../../lang/source.js";
 import type { PatchRequest, Replacement, UpdateRequest } from "../../native/engine.js";
@@ -101,7 +101,7 @@ async function loadPatch(
     const { line } = placeOf(source.span);
     const indent = Buffer.byteLength(file.text.slice(file.lineStart(line), start));
     const { text, span } = source;
-    return compile(context, patch, { text, path: file.path, line, indent, span });
+    return compile(context, patch, { text, path: resolve(file.path), line, indent, span });
   }
   let bytes: Buffer;
   try {
@@ -137,6 +137,7 @@ async function loadPatch(
 
 interface CSource {
   readonly text: string;
+  /** Absolute, so that the object does not depend on how the script was named. */
   readonly path: string;
   readonly line: number;
   /** Bytes before `text` in its first line. */

@@ -34,6 +34,14 @@ test("C becomes a shared object, the same bytes each time", async () => {
   assert.not.ok(first.bytes.includes(`${tmpdir()}/polus-`), "the private folder's name got in");
 });
 
+test("a script that has moved gives the same bytes", async () => {
+  const source = "const char *f(void) { return __FILE__; }";
+  const here = await compilePatch(request(source, { path: "/a/s.polus", folder: "/a" }));
+  const there = await compilePatch(request(source, { path: "/b/c/s.polus", folder: "/b/c" }));
+  if (!here.ok || !there.ok) throw new Error(JSON.stringify([here, there]));
+  assert.ok(here.bytes.equals(there.bytes));
+});
+
 test("messages have the place in the script, columns in bytes", async () => {
   const text = "int f(void) {\n\tint ü = 1; return missing;\n}";
   const result = await compilePatch(request(text, { line: 7, indent: 10 }));
