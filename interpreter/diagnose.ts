@@ -1,29 +1,35 @@
 /** Makes the diagnostics that the interpreter itself has to tell; those of a script's text are lang's. */
-import type { Span } from "../lang/source.js";
-import { placeOf } from "../lang/source.js";
+import type { Diagnostic, Note, Severity } from "../lang/diagnostics/diagnostic.js";
+import { SourceFile, type Span } from "../lang/source.js";
 import { EngineError } from "../native/engine.js";
 import type { CheckedUpdate } from "../lang/check/checked.js";
-import type { ReportedDiagnostic, Severity } from "./progress/events.js";
 
 export interface DiagnosticParts {
   readonly severity?: Severity;
+  /** Stable, lower case with hyphens: `unknown-function`. */
   readonly code: string;
   readonly message: string;
-  /** Where in a script; else `file` alone may be given. */
   readonly span?: Span | undefined;
-  readonly file?: string;
+  readonly notes?: readonly Note[];
+  /** Nearest existing name or what to do instead. */
   readonly suggestion?: string | null | undefined;
 }
 
-export function diagnose(parts: DiagnosticParts): ReportedDiagnostic {
-  const { severity = "error", code, span, suggestion = null } = parts;
-  const message = parts.message.replace(/\.$/, "");
-  if (span === undefined) {
-    const file = parts.file ?? null;
-    return { severity, code, message, file, line: null, column: null, suggestion };
-  }
-  const { line, column } = placeOf(span);
-  return { severity, code, message, file: span.file.path, line, column, suggestion };
+export function diagnose(parts: DiagnosticParts): Diagnostic {
+  const { severity = "error", code, span, notes = [], suggestion } = parts;
+  return {
+    severity,
+    code,
+    message: parts.message.replace(/\.$/, ""),
+    ...(span === undefined ? {} : { span }),
+    notes,
+    ...(suggestion == null ? {} : { suggestion }),
+  };
+}
+
+/** The beginning of a file whose text is not at hand. */
+export function fileSpan(path: string): Span {
+  return new SourceFile(path, "").span(0, 0);
 }
 
 /** `NO_SUCH_PROCESS` as diagnostics spell codes: `no-such-process`. */
@@ -48,7 +54,7 @@ export function diagnoseEngineError(
   error: EngineError,
   update?: CheckedUpdate,
   span?: Span,
-): ReportedDiagnostic {
+): Diagnostic {
   return diagnose({
     code: codeOfEngine(error.code),
     message: error.message,
@@ -86,7 +92,7 @@ export function spanOfSubject(error: EngineError, update: CheckedUpdate): Span |
 }
 
 /** An internal error as a diagnostic: one sentence, never a stack. */
-export function diagnoseInternal(error: unknown): ReportedDiagnostic {
+export function diagnoseInternal(error: unknown): Diagnostic {
   const reason = error instanceof Error ? error.message : String(error);
   return diagnose({
     code: "internal",

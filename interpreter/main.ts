@@ -14,7 +14,7 @@ import {
   type ParsedCommand,
 } from "./command_line.js";
 import type { Command, CommandContext } from "./commands/command.js";
-import { diagnose, diagnoseEngineError, diagnoseInternal } from "./diagnose.js";
+import { diagnose, diagnoseEngineError, diagnoseInternal, fileSpan } from "./diagnose.js";
 import { packageVersion } from "./installation.js";
 import { Journal, journalFolder } from "./journal.js";
 import { exitCodeOf, outcomeOfError, Stop, type Outcome } from "./outcome.js";
@@ -80,7 +80,7 @@ export async function main(words: readonly string[], host: Host = systemHost()):
     : new TextReporter(standardOutput, standardError, colour);
   for (const { path, message } of loaded.problems) {
     reporter.diagnostic(
-      diagnose({ severity: "warning", code: "invalid-settings", message, file: path }),
+      diagnose({ severity: "warning", code: "invalid-settings", message, span: fileSpan(path) }),
     );
   }
   const run = new CommandRun(host, reporter, loaded, command, words);

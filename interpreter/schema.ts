@@ -112,7 +112,7 @@ const lineTime = { time: isoTime };
 const DiagnosticLine = Schema.Struct({
   event: Schema.Literal("diagnostic"),
   ...lineTime,
-  severity: Schema.Literal("error", "warning", "note"),
+  severity: Schema.Literal("error", "warning"),
   code: Schema.String.pipe(Schema.pattern(/^[a-z][a-z0-9-]*$/)),
   file: Schema.NullOr(Schema.String),
   line: Schema.NullOr(natural),

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import type { CheckedPatch, CheckedUpdate } from "../../lang/check/checked.js";
+import type { Diagnostic, Note } from "../../lang/diagnostics/diagnostic.js";
 import { placeOf, SourceFile, type Span } from "../../lang/source.js";
 import type { PatchRequest, Replacement, UpdateRequest } from "../../native/engine.js";
 import { diagnose } from "../diagnose.js";
@@ -163,8 +164,8 @@ async function compile(
     cancel: interruption.abortSignal,
   });
   if (interruption.requestedBy === null) {
-    for (const message of result.messages) {
-      reporter.diagnostic(diagnoseCompilerMessage(message, patch, source));
+    for (const diagnostic of diagnoseCompilerMessages(result.messages, patch, source)) {
+      reporter.diagnostic(diagnostic);
     }
   }
   if (!result.ok) return null;
@@ -177,30 +178,43 @@ async function compile(
   return result.bytes;
 }
 
-/** A compiler's message at its place in the script or the C file; a header's by its name alone. */
-function diagnoseCompilerMessage(
-  message: CompilerMessage,
+/** The compiler's messages, each note below the message that it belongs to. */
+function diagnoseCompilerMessages(
+  messages: readonly CompilerMessage[],
   patch: CheckedPatch,
   source: CSource,
-): ReturnType<typeof diagnose> {
-  const { severity } = message;
-  const code = `c-${severity}`;
-  if (message.file === source.path && message.line !== null) {
-    const { file } = source.span;
-    const lineStart = file.lineStart(message.line);
-    const start = lineStart + columnOffset(file.line(message.line), message.column ?? 1);
-    const word = /^[A-Za-z0-9_$]+/.exec(file.text.slice(start, start + 256));
-    const span = file.span(start, start + (word?.[0].length ?? 1));
-    return diagnose({ severity, code, message: message.message, span });
+): readonly Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  for (const message of messages) {
+    const { span, text } = locate(message, source);
+    const last = diagnostics.at(-1);
+    if (message.severity !== "note") {
+      const { severity } = message;
+      diagnostics.push(
+        diagnose({ severity, code: `c-${severity}`, message: text, span: span ?? patch.source.span }),
+      );
+    } else if (last !== undefined) {
+      const note: Note = { message: text, ...(span === undefined ? {} : { span }) };
+      diagnostics[diagnostics.length - 1] = { ...last, notes: [...last.notes, note] };
+    }
   }
-  if (message.file !== null && message.file !== source.path && message.line !== null) {
-    return {
-      ...diagnose({ severity, code, message: message.message, file: message.file }),
-      line: message.line,
-      column: message.column,
-    };
+  return diagnostics;
+}
+
+/** A message's place in the script or the C file; one in a header carries its place in its text. */
+function locate(
+  message: CompilerMessage,
+  source: CSource,
+): { readonly span?: Span; readonly text: string } {
+  if (message.file === null || message.line === null) return { text: message.message };
+  if (message.file !== source.path) {
+    return { text: `${message.file}:${message.line}: ${message.message}` };
   }
-  return diagnose({ severity, code, message: message.message, span: patch.source.span });
+  const { file } = source.span;
+  const start =
+    file.lineStart(message.line) + columnOffset(file.line(message.line), message.column ?? 1);
+  const word = /^[A-Za-z0-9_$]+/.exec(file.text.slice(start, start + 256));
+  return { span: file.span(start, start + (word?.[0].length ?? 1)), text: message.message };
 }
 
 /** UTF-16 offset in a line of a column that counts bytes from 1. */

@@ -22,8 +22,8 @@ import { basename, dirname, resolve } from "node:path";
 /** Linux's O_PATH (x86-64), which Node does not name: a descriptor of the place, nothing opened. */
 const openPathOnly = 0x200000;
 const linkLimit = 40;
-/** Nobody writes scripts or patches larger than this, bytes. */
-const sizeLimit = 512 * 1024 * 1024;
+/** Nobody writes patches larger than this, bytes. */
+const patchSizeLimit = 512 * 1024 * 1024;
 
 /** Why a file was not read; `code` is that of the diagnostic. */
 export class FileProblem extends Error {
@@ -61,13 +61,17 @@ export function trustFor(
   return { owners };
 }
 
-/** Reads a file under the rules of `trust`. Throws FileProblem. */
-export function readTrustedFile(path: string, trust: FileTrust): Buffer {
+/** Reads a file of at most `sizeLimit` bytes under the rules of `trust`. Throws FileProblem. */
+export function readTrustedFile(
+  path: string,
+  trust: FileTrust,
+  sizeLimit: number = patchSizeLimit,
+): Buffer {
   const absolute = resolve(path);
   const descriptor =
     trust.owners === null ? openPlainly(absolute) : openByWalk(absolute, trust.owners);
   try {
-    return readAll(descriptor, absolute);
+    return readAll(descriptor, absolute, sizeLimit);
   } finally {
     closeSync(descriptor);
   }
@@ -180,7 +184,7 @@ function notAFile(path: string, status: Stats): FileProblem {
   return new FileProblem("not-a-file", `${path} is ${kind}`);
 }
 
-function readAll(descriptor: number, path: string): Buffer {
+function readAll(descriptor: number, path: string, sizeLimit: number): Buffer {
   const size = fstatSync(descriptor).size;
   if (size > sizeLimit) {
     throw new FileProblem("file-too-large", `${path} has ${size} bytes; the limit is ${sizeLimit}`);

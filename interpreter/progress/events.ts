@@ -6,25 +6,6 @@
 import type { EngineEvent } from "../../native/engine.js";
 import type { Outcome } from "../outcome.js";
 
-export type Severity = "error" | "warning" | "note";
-
-/** A message about a script, a file, the command line or a process. */
-export interface ReportedDiagnostic {
-  readonly severity: Severity;
-  /** Stable, lower case with hyphens: `unknown-function`. */
-  readonly code: string;
-  readonly message: string;
-  readonly file: string | null;
-  /** From 1. */
-  readonly line: number | null;
-  /** From 1. */
-  readonly column: number | null;
-  /** Nearest existing name or what to do instead. */
-  readonly suggestion: string | null;
-  /** The whole text for a person when the script's source can be shown (first line to suggestion), without colour. */
-  readonly rendered?: string;
-}
-
 /** A process as it is listed before it is touched. */
 export interface ListedProcess {
   readonly pid: number;

@@ -3,15 +3,16 @@
  * standard output, all else on standard error) or as JSON Lines on standard
  * output with `--json`.
  */
-import type { Done, PrintedValue, ProgressEvent, ReportedDiagnostic } from "./events.js";
-import { escapeBlock, escapeLine } from "./escape.js";
+import { diagnosticRecord, type Diagnostic } from "../../lang/diagnostics/diagnostic.js";
+import { escapeText, renderDiagnostic } from "../../lang/diagnostics/render.js";
+import type { Done, PrintedValue, ProgressEvent } from "./events.js";
 import type { Output } from "./output.js";
 import { paint, type Paint } from "./paint.js";
 import { wordDone, wordEvent } from "./wording.js";
 
 export interface Reporter {
   /** For a person on standard error always; with `--json` on standard output as well. */
-  diagnostic(diagnostic: ReportedDiagnostic): void;
+  diagnostic(diagnostic: Diagnostic): void;
   /** What a script prints; `pid` is null where no process is involved. */
   print(pid: number | null, values: readonly PrintedValue[]): void;
   progress(event: ProgressEvent): void;
@@ -23,48 +24,27 @@ export interface Reporter {
   flush(): Promise<void>;
 }
 
-/** First line of a diagnostic, `FILE:LINE:COL: error CODE: text`. */
-export function headline(diagnostic: ReportedDiagnostic): string {
-  const { file, line, column, severity, code, message } = diagnostic;
-  let place = "";
-  if (file !== null) {
-    place = file;
-    if (line !== null) place += `:${line}`;
-    if (line !== null && column !== null) place += `:${column}`;
-    place += ": ";
-  }
-  return `${place}${severity} ${code}: ${message}`;
-}
-
-function renderDiagnostic(diagnostic: ReportedDiagnostic, colours: Paint): string {
-  const text =
-    diagnostic.rendered !== undefined
-      ? escapeBlock(diagnostic.rendered.replace(/\n+$/, ""))
-      : escapeLine(headline(diagnostic)) +
-        (diagnostic.suggestion === null ? "" : `\n  help: ${escapeLine(diagnostic.suggestion)}`);
-  const [first, ...rest] = text.split("\n");
-  const head = (first ?? "").replace(
-    /(^|: )(error|warning|note) ([a-z0-9-]+):/,
-    (_all, before: string, severity: string, code: string) =>
-      `${before}${colours.severity(severity, `${severity} ${code}`)}:`,
-  );
-  return `${[head, ...rest].join("\n")}\n`;
+/** Text of several lines that is safe on a terminal. */
+function escapeBlock(text: string): string {
+  return text.split("\n").map(escapeText).join("\n");
 }
 
 /** Lines for a person. */
 export class TextReporter implements Reporter {
-  private readonly errorColours: Paint;
+  private readonly colour: boolean;
+  private readonly paint: Paint;
 
   constructor(
     private readonly standardOutput: Output,
     private readonly standardError: Output,
     colour: boolean,
   ) {
-    this.errorColours = paint(colour && standardError.isTerminal);
+    this.colour = colour && standardError.isTerminal;
+    this.paint = paint(this.colour);
   }
 
-  diagnostic(diagnostic: ReportedDiagnostic): void {
-    this.standardError.write(renderDiagnostic(diagnostic, this.errorColours));
+  diagnostic(diagnostic: Diagnostic): void {
+    this.standardError.write(`${renderDiagnostic(diagnostic, { color: this.colour })}\n`);
   }
 
   print(_pid: number | null, values: readonly PrintedValue[]): void {
@@ -73,9 +53,9 @@ export class TextReporter implements Reporter {
   }
 
   progress(event: ProgressEvent): void {
-    const lines = wordEvent(event).map(escapeLine);
+    const lines = wordEvent(event).map(escapeText);
     this.standardError.write(
-      lines.map((line) => `${this.errorColours.progress(line)}\n`).join(""),
+      lines.map((line) => `${this.paint.progress(line)}\n`).join(""),
       { droppable: true },
     );
   }
@@ -92,11 +72,11 @@ export class TextReporter implements Reporter {
     }
     for (const warning of done.warnings ?? []) {
       this.standardError.write(
-        `${this.errorColours.severity("warning", "warning")}: ${escapeLine(warning)}\n`,
+        `${this.paint.severity("warning", "warning")}: ${escapeText(warning)}\n`,
       );
     }
     this.standardError.write(
-      `${this.errorColours.outcome(done.outcome, escapeLine(wordDone(done)))}\n`,
+      `${this.paint.outcome(done.outcome, escapeText(wordDone(done)))}\n`,
     );
   }
 
@@ -107,20 +87,19 @@ export class TextReporter implements Reporter {
 
 /** JSON Lines on standard output, diagnostics for people on standard error all the same. */
 export class JsonReporter implements Reporter {
-  private readonly errorColours: Paint;
+  private readonly colour: boolean;
 
   constructor(
     private readonly standardOutput: Output,
     private readonly standardError: Output,
     colour: boolean,
   ) {
-    this.errorColours = paint(colour && standardError.isTerminal);
+    this.colour = colour && standardError.isTerminal;
   }
 
-  diagnostic(diagnostic: ReportedDiagnostic): void {
-    const { severity, code, file, line, column, message, suggestion } = diagnostic;
-    this.line({ event: "diagnostic", severity, code, file, line, column, message, suggestion });
-    this.standardError.write(renderDiagnostic(diagnostic, this.errorColours));
+  diagnostic(diagnostic: Diagnostic): void {
+    this.line({ event: "diagnostic", ...diagnosticRecord(diagnostic) });
+    this.standardError.write(`${renderDiagnostic(diagnostic, { color: this.colour })}\n`);
   }
 
   print(pid: number | null, values: readonly PrintedValue[]): void {

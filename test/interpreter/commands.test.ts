@@ -83,7 +83,7 @@ test("status of a process without updates is an object too; of none at all an er
   assert.match((await place.run("status", "--pid", "30")).stdout, "carries no updates");
   const gone = await place.run("status", "--pid", "31");
   assert.is(gone.code, 2);
-  assert.match(gone.stderr, /^error no-such-process: /);
+  assert.match(gone.stderr, /^polus: error no-such-process: /);
   assert.match((await place.run("status")).stdout, "no process");
   assert.is((await place.run("status", "--json")).stdout, "");
 });
@@ -233,7 +233,7 @@ test("commands to come say so with exit code 1", async () => {
   for (const words of [["repl"], ["watch", "s"], ["fmt", "s"], ["build", "d"]]) {
     const { code, stderr } = await place.run(...words);
     assert.is(code, 1, words[0]);
-    assert.match(stderr, /^error not-supported-yet: /);
+    assert.match(stderr, /^polus: error not-supported-yet: /);
   }
   const patchgen = await place.run("patchgen", "--old", "a", "--new", "b", "--out", "c");
   assert.is(patchgen.code, 1);
@@ -244,7 +244,7 @@ test("a wrong command line has exit code 1, with --json also a done line", async
   for (const words of [["nonsense"], ["run"], ["rollback"], ["run", "a", "--bogus"]]) {
     const { code, stderr, stdout } = await place.run(...words);
     assert.is(code, 1);
-    assert.match(stderr, /^error command-line: /);
+    assert.match(stderr, /^polus: error command-line: /);
     assert.is(stdout, "");
     const json = await place.json(...words);
     assert.is(json.code, 1);

@@ -1,11 +1,11 @@
 /** What reaches a terminal: escaping, colours, words; and values as `print` shows them. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { escapeBlock, escapeLine } from "../../interpreter/progress/escape.js";
 import type { Output } from "../../interpreter/progress/output.js";
 import { wantsColour } from "../../interpreter/progress/paint.js";
 import { JsonReporter, TextReporter } from "../../interpreter/progress/reporter.js";
-import { diagnose } from "../../interpreter/diagnose.js";
+import { SourceFile } from "../../lang/source.js";
+import { diagnose, fileSpan } from "../../interpreter/diagnose.js";
 import {
   formatDuration,
   formatFloat,
@@ -23,23 +23,15 @@ class Collected implements Output {
   async flush(): Promise<void> {}
 }
 
-test("control sequences are made visible, text of any language stays", () => {
-  assert.is(escapeLine("a\u001b[31mb\u0007c\nd\u009b2J"), "a\\e[31mb\\x07c\\nd\\x9b2J");
-  assert.is(escapeLine("\u202egpj.exe"), "\\u202egpj.exe");
-  assert.is(escapeLine("größe 漢字 😀 \\n"), "größe 漢字 😀 \\n");
-  assert.is(escapeLine("\ud800x"), "\ufffdx");
-  assert.is(escapeBlock("a\n\tb\u001b"), "a\n\tb\\e");
-});
-
 test("a hostile name reaches a terminal escaped, and JSON as JSON", () => {
   const hostile = "\u001b]0;owned\u0007";
   const [out, err] = [new Collected(true), new Collected(true)];
   const text = new TextReporter(out, err, false);
   text.progress({ event: "left_out", pid: 1, exe: hostile, why: "w" });
   text.print(1, [{ text: hostile, type: "char [9]" }]);
-  text.diagnostic(diagnose({ code: "x", message: hostile, file: hostile, suggestion: hostile }));
+  text.diagnostic(diagnose({ code: "x", message: hostile, span: fileSpan(hostile), suggestion: hostile }));
   assert.not.match(out.text + err.text, "\u001b");
-  assert.match(err.text, "\\e]0;owned\\x07");
+  assert.match(err.text, "\\x1b]0;owned\\x07");
   const json = new Collected(false);
   new JsonReporter(json, err, false).print(1, [{ text: hostile, type: "t" }]);
   assert.is(JSON.parse(json.text).values[0].text, hostile);
@@ -66,8 +58,9 @@ test("colour only on a terminal, and never against NO_COLOR, a dumb terminal or 
 test("the first line of a diagnostic is FILE:LINE:COL: error CODE: text", () => {
   const err = new Collected(false);
   const reporter = new TextReporter(new Collected(false), err, false);
-  reporter.diagnostic(diagnose({ code: "some-code", message: "text.", file: "a.polus" }));
-  assert.is(err.text, "a.polus: error some-code: text\n");
+  const span = new SourceFile("a.polus", "one\n two").span(5, 8);
+  reporter.diagnostic(diagnose({ code: "some-code", message: "text.", span }));
+  assert.is(err.text.split("\n")[0], "a.polus:2:2: error some-code: text");
 });
 
 test("durations and sizes print in the largest unit without a rest", () => {
