@@ -344,7 +344,9 @@ export function parsePid(text: string): number | null {
 }
 
 /** `NAME=VALUE`. */
-export function parseVariable(text: string): { readonly name: string; readonly value: string } | null {
+export function parseVariable(
+  text: string,
+): { readonly name: string; readonly value: string } | null {
   const match = /^([A-Za-z_]\w*)=(.*)$/s.exec(text);
   return match === null ? null : { name: match[1] ?? "", value: match[2] ?? "" };
 }
@@ -389,7 +391,10 @@ export function helpText(command: CommandName | null): string {
   const { summary, options } = commands[command];
   const rows = Object.entries({ ...options, ...generalOptions }).map(
     ([name, option]) =>
-      [option.value === undefined ? `--${name}` : `--${name} ${option.value}`, option.help] as const,
+      [
+        option.value === undefined ? `--${name}` : `--${name} ${option.value}`,
+        option.help,
+      ] as const,
   );
   const width = Math.max(...rows.map(([word]) => word.length));
   return [

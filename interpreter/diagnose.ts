@@ -1,7 +1,7 @@
 /** Makes the diagnostics that the interpreter itself has to tell; those of a script's text are lang's. */
 import type { Diagnostic, Note, Severity } from "../lang/diagnostics/diagnostic.js";
 import { SourceFile, type Span } from "../lang/source.js";
-import { EngineError } from "../native/engine.js";
+import type { EngineError } from "../native/engine.js";
 import type { CheckedUpdate } from "../lang/check/checked.js";
 
 export interface DiagnosticParts {
@@ -23,7 +23,7 @@ export function diagnose(parts: DiagnosticParts): Diagnostic {
     message: parts.message.replace(/\.$/, ""),
     ...(span === undefined ? {} : { span }),
     notes,
-    ...(suggestion == null ? {} : { suggestion }),
+    ...(suggestion === null || suggestion === undefined ? {} : { suggestion }),
   };
 }
 
@@ -46,7 +46,7 @@ function suggestionOf(error: EngineError): string | null {
     last === undefined
       ? null
       : `did you mean ${names.length === 0 ? last : `${names.join(", ")} or ${last}`}?`;
-  return [nearest, help].filter((part) => part != null).join(" ") || null;
+  return [nearest, help ?? null].filter((part) => part !== null).join(" ") || null;
 }
 
 /** An engine's error, at the words of the update that it is about. */

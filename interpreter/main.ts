@@ -195,7 +195,8 @@ class CommandRun {
       arguments: this.words,
       process: process.pid,
       user: Math.max(0, effectiveUser),
-      invoking_user: invoking !== undefined && /^\d{1,10}$/.test(invoking) ? Number(invoking) : null,
+      invoking_user:
+        invoking !== undefined && /^\d{1,10}$/.test(invoking) ? Number(invoking) : null,
     });
   }
 

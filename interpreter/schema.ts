@@ -140,9 +140,7 @@ const DoneLine = Schema.Struct({
   duration_ms: Schema.Number.pipe(Schema.nonNegative()),
   state: Schema.optional(Schema.String),
   completion: Schema.optional(Schema.Literal("complete", "pending")),
-  held_by: Schema.optional(
-    Schema.Array(Schema.Struct({ pid, tid: pid, function: Schema.String })),
-  ),
+  held_by: Schema.optional(Schema.Array(Schema.Struct({ pid, tid: pid, function: Schema.String }))),
   warnings: Schema.optional(Schema.Array(Schema.String)),
 });
 
@@ -182,8 +180,7 @@ export type StatusLine = Schema.Schema.Type<typeof StatusLine>;
 // --- validation -------------------------------------------------------------------
 
 export type Validated<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly problem: string };
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
 /** Checks a value against a schema; members that the schema does not know are an error. */
 export function validate<T, E>(schema: Schema.Schema<T, E>, value: unknown): Validated<T> {

@@ -20,7 +20,10 @@ export function fileTrust(context: CommandContext): FileTrust {
 }
 
 /** The script that the command line names. Throws Stop `invalid` after telling everything that is wrong. */
-export async function readScript(context: CommandContext, trust: FileTrust): Promise<CheckedScript> {
+export async function readScript(
+  context: CommandContext,
+  trust: FileTrust,
+): Promise<CheckedScript> {
   const { parsed, reporter } = context;
   const { diskFiles, loadScript, maximumScriptBytes } = await loadFrontEnd();
   const { script, diagnostics } = loadScript(parsed.operands[0] ?? "", {

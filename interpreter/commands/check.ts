@@ -5,7 +5,6 @@ import { diagnose, diagnoseEngineError } from "../diagnose.js";
 import { Stop, worse, type BadOutcome } from "../outcome.js";
 import { loadPatches, type LoadedPatches } from "../patches/load.js";
 import { buildPlan, type Plan } from "../plan/plan.js";
-import { stopIfAsked } from "../run/context.js";
 import { verifyAll } from "../run/execute.js";
 import { Sessions } from "../run/sessions.js";
 import { findTargets, listed } from "../run/targets.js";
@@ -18,7 +17,6 @@ export const run: Command = async (context) => {
   const script = await readScript(context, trust);
   const plan = buildPlan(script);
   const loaded = await loadPatches(context, plan, trust);
-  stopIfAsked(context);
   for (const request of loaded.requests.values()) {
     tally.patches += request.patches.length;
     for (const patch of request.patches) tally.functions += patch.replacements.length;

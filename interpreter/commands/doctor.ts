@@ -10,10 +10,14 @@ export const run: Command = async (context) => {
   for (const finding of await findings(context)) {
     const { topic, verdict, text, help } = finding;
     const line = `${verdict.padEnd(7)}  ${topic}: ${text}`;
-    context.reporter.result(
-      help === undefined ? line : `${line}\n${" ".repeat(9)}help: ${help}`,
-      { event: "finding", time: new Date().toISOString(), topic, verdict, text, help: help ?? null },
-    );
+    context.reporter.result(help === undefined ? line : `${line}\n${" ".repeat(9)}help: ${help}`, {
+      event: "finding",
+      time: new Date().toISOString(),
+      topic,
+      verdict,
+      text,
+      help: help ?? null,
+    });
   }
   return "completed";
 };
@@ -84,7 +88,8 @@ async function journalFindings(context: CommandContext): Promise<readonly Findin
     return [{ topic, verdict: "limited", text: `${folder} cannot be read: ${String(error)}` }];
   }
   const newest = names.at(-1);
-  if (newest === undefined) return [{ topic, verdict: "ok", text: `${folder} (nothing written yet)` }];
+  if (newest === undefined)
+    return [{ topic, verdict: "ok", text: `${folder} (nothing written yet)` }];
   const { records, damaged } = await readJournal(join(folder, newest));
   const [first] = damaged;
   return first === undefined

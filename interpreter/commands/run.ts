@@ -21,7 +21,6 @@ export const run: Command = async (context) => {
   const plan = buildPlan(script);
   checkThatTargetsAreKnown(context, plan, named);
   const loaded = await loadPatches(context, plan, trust);
-  stopIfAsked(context);
   return context.parsed.flags.has("dry-run")
     ? dryRun(context, plan, loaded, named)
     : realRun(context, plan, loaded, named);
@@ -41,7 +40,7 @@ function checkThatTargetsAreKnown(
         code: "target-needed",
         message: `update \`${update.name}\` names no executable, and no process was named`,
         span: update.checked.target?.span ?? update.checked.span,
-        suggestion: "give the process by --pid, or write `target { exe \"NAME\" }`",
+        suggestion: 'give the process by --pid, or write `target { exe "NAME" }`',
       }),
     );
   }
@@ -117,7 +116,9 @@ async function dryRun(
     for (const { pid } of processes) {
       tally.addPids([pid]);
       for (const update of await interruptedUpdates(engine, pid)) {
-        tally.warn(`pid ${pid} carries an interrupted run of ${update}: a run would recover it first`);
+        tally.warn(
+          `pid ${pid} carries an interrupted run of ${update}: a run would recover it first`,
+        );
       }
     }
   }

@@ -170,7 +170,8 @@ function runCompiler(request: CompileRequest, folder: string): Promise<CompilerR
 }
 
 const located = /^(.+?):(\d+):(?:(\d+):)? (fatal error|error|warning|note): (.*)$/;
-const unlocated = /^(?:\S*\/)?(?:gcc|cc|cc1|clang|ld|collect2)\S*: (?:(fatal error|error|warning|note): )?(.*)$/;
+const unlocated =
+  /^(?:\S*\/)?(?:gcc|cc|cc1|clang|ld|collect2)\S*: (?:(fatal error|error|warning|note): )?(.*)$/;
 
 /** Reads the compiler's `FILE:LINE:COL: error: text` lines; what else it says is left out. */
 export function parseMessages(text: string): readonly CompilerMessage[] {
@@ -191,7 +192,13 @@ export function parseMessages(text: string): readonly CompilerMessage[] {
     const general = unlocated.exec(line);
     if (general !== null) {
       const [, severity = "error", message = ""] = general;
-      messages.push({ severity: severityOf(severity), message, file: null, line: null, column: null });
+      messages.push({
+        severity: severityOf(severity),
+        message,
+        file: null,
+        line: null,
+        column: null,
+      });
     }
   }
   return messages;

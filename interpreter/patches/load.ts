@@ -13,7 +13,7 @@ import { diagnose } from "../diagnose.js";
 import { Stop } from "../outcome.js";
 import type { Plan, UpdatePlan } from "../plan/plan.js";
 import type { PatchFileFacts } from "../plan/show.js";
-import type { RunContext } from "../run/context.js";
+import { stopIfAsked, type RunContext } from "../run/context.js";
 import { compilePatch, type CompilerMessage } from "./compile.js";
 import { FileProblem, readTrustedFile, type FileTrust } from "./trusted_file.js";
 
@@ -39,6 +39,7 @@ export async function loadPatches(
     const patches: PatchRequest[] = [];
     for (const patch of update.checked.patches) {
       const bytes = await loadPatch(context, patch, trust);
+      stopIfAsked(context);
       if (bytes === null) {
         valid = false;
         continue;
@@ -78,15 +79,13 @@ function patchRequest(patch: CheckedPatch, bytes: Uint8Array, digest: string): P
     path: source.kind === "inline" ? source.span.file.path : source.path,
     bytes,
     digest,
-    replacements: patch.replacements.map(
-      (replacement): Replacement => ({
-        function: replacement.function.value,
-        ...(replacement.scope === undefined
-          ? {}
-          : { scope: { kind: replacement.scope.kind, name: replacement.scope.value } }),
-        ...(replacement.with === undefined ? {} : { with: replacement.with.value }),
-      }),
-    ),
+    replacements: patch.replacements.map((replacement): Replacement => ({
+      function: replacement.function.value,
+      ...(replacement.scope === undefined
+        ? {}
+        : { scope: { kind: replacement.scope.kind, name: replacement.scope.value } }),
+      ...(replacement.with === undefined ? {} : { with: replacement.with.value }),
+    })),
   };
 }
 
@@ -191,7 +190,12 @@ function diagnoseCompilerMessages(
     if (message.severity !== "note") {
       const { severity } = message;
       diagnostics.push(
-        diagnose({ severity, code: `c-${severity}`, message: text, span: span ?? patch.source.span }),
+        diagnose({
+          severity,
+          code: `c-${severity}`,
+          message: text,
+          span: span ?? patch.source.span,
+        }),
       );
     } else if (last !== undefined) {
       const note: Note = { message: text, ...(span === undefined ? {} : { span }) };
@@ -219,5 +223,7 @@ function locate(
 
 /** UTF-16 offset in a line of a column that counts bytes from 1. */
 function columnOffset(line: string, column: number): number {
-  return Buffer.from(line, "utf8").subarray(0, column - 1).toString("utf8").length;
+  return Buffer.from(line, "utf8")
+    .subarray(0, column - 1)
+    .toString("utf8").length;
 }

@@ -29,11 +29,7 @@ const patchSizeLimit = 512 * 1024 * 1024;
 export class FileProblem extends Error {
   constructor(
     readonly code:
-      | "file-not-found"
-      | "file-unreadable"
-      | "not-a-file"
-      | "file-too-large"
-      | "untrusted-file",
+      "file-not-found" | "file-unreadable" | "not-a-file" | "file-too-large" | "untrusted-file",
     message: string,
     readonly help: string | null = null,
   ) {

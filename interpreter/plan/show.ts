@@ -71,7 +71,10 @@ export function planToText(plan: Plan, facts: PatchFacts): string {
   const lines = [`plan of ${plan.script.path}`];
   lines.push(`  script sha256 ${plan.script.digest}`);
   for (const update of plan.updates) lines.push("", ...updateToText(update, facts));
-  lines.push("", `steps (${plan.order === "file" ? "updates in file order" : "as the script says"}):`);
+  lines.push(
+    "",
+    `steps (${plan.order === "file" ? "updates in file order" : "as the script says"}):`,
+  );
   plan.steps.forEach((step, index) => lines.push(`  ${index + 1}. ${stepToText(step)}`));
   return lines.join("\n");
 }
@@ -102,9 +105,7 @@ function updateToText(update: UpdatePlan, facts: PatchFacts): string[] {
       : `  on failure: roll back to ${update.onFailure.point}`,
   );
   if (update.completeWithinMs !== null) {
-    lines.push(
-      `  wait for completion: at most ${formatMilliseconds(update.completeWithinMs)}`,
-    );
+    lines.push(`  wait for completion: at most ${formatMilliseconds(update.completeWithinMs)}`);
   }
   return lines;
 }

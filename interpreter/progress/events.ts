@@ -29,7 +29,12 @@ export interface HeldBy {
 
 export type ProgressEvent =
   | EngineEvent
-  | { readonly event: "compiled"; readonly patch: string; readonly source: string; readonly bytes: number }
+  | {
+      readonly event: "compiled";
+      readonly patch: string;
+      readonly source: string;
+      readonly bytes: number;
+    }
   | {
       readonly event: "processes";
       readonly update: string | null;

@@ -54,10 +54,9 @@ export class TextReporter implements Reporter {
 
   progress(event: ProgressEvent): void {
     const lines = wordEvent(event).map(escapeText);
-    this.standardError.write(
-      lines.map((line) => `${this.paint.progress(line)}\n`).join(""),
-      { droppable: true },
-    );
+    this.standardError.write(lines.map((line) => `${this.paint.progress(line)}\n`).join(""), {
+      droppable: true,
+    });
   }
 
   result(text: string): void {
@@ -75,9 +74,7 @@ export class TextReporter implements Reporter {
         `${this.paint.severity("warning", "warning")}: ${escapeText(warning)}\n`,
       );
     }
-    this.standardError.write(
-      `${this.paint.outcome(done.outcome, escapeText(wordDone(done)))}\n`,
-    );
+    this.standardError.write(`${this.paint.outcome(done.outcome, escapeText(wordDone(done)))}\n`);
   }
 
   async flush(): Promise<void> {

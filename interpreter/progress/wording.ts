@@ -65,7 +65,9 @@ export function wordEvent(event: ProgressEvent): readonly string[] {
     case "already_applied":
       return [`skipped ${event.update}: it is applied already`];
     case "interrupted_run_found":
-      return [`pid ${event.pid} carries an interrupted run of ${event.update}; recovering it first`];
+      return [
+        `pid ${event.pid} carries an interrupted run of ${event.update}; recovering it first`,
+      ];
     case "rolling_back":
       return [
         `rolling back to ${event.update}.${event.point} in ${describePids(event.pids)}` +
@@ -84,7 +86,9 @@ export function wordEvent(event: ProgressEvent): readonly string[] {
     case "attached":
       return [`attached ${processCount(event.processes)} and ${count(event.threads, "thread")}`];
     case "resolved":
-      return [`resolved ${count(event.functions, "function")} and ${count(event.imports, "import")}`];
+      return [
+        `resolved ${count(event.functions, "function")} and ${count(event.imports, "import")}`,
+      ];
     case "mapped":
       return [
         event.reused
@@ -101,9 +105,7 @@ export function wordEvent(event: ProgressEvent): readonly string[] {
     case "rolled_back":
       return [`pid ${event.pid}: rolled back to ${event.update}.${event.point}`];
     case "recovered":
-      return [
-        `pid ${event.pid}: recovered the interrupted run of ${event.update} (${event.how})`,
-      ];
+      return [`pid ${event.pid}: recovered the interrupted run of ${event.update} (${event.how})`];
     case "completing":
       return [`completing: thread ${event.tid} still in ${event.function} (pid ${event.pid})`];
     case "process_born":

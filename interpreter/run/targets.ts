@@ -118,7 +118,7 @@ async function findByTarget(
         code: "target-needed",
         message: `update ${update.name} names no executable, and no process was named`,
         span: update.checked.span,
-        suggestion: "give the process by --pid, or write `target { exe \"…\" }`",
+        suggestion: 'give the process by --pid, or write `target { exe "…" }`',
       }),
     );
     throw new Stop("invalid");

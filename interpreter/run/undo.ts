@@ -102,7 +102,13 @@ export class AppliedUpdates {
         continue;
       }
       const { point } = onFailure;
-      reporter.progress({ event: "rolling_back", update: update.name, point, pids, why: "failure" });
+      reporter.progress({
+        event: "rolling_back",
+        update: update.name,
+        point,
+        pids,
+        why: "failure",
+      });
       try {
         const session = await sessions.of(pids, { recover: false });
         await rollBack(context, session, { update: update.name, point }, "on-the-way");
@@ -110,7 +116,8 @@ export class AppliedUpdates {
         if (onFailure.position > 0) for (const pid of pids) blocked.set(pid, update.name);
       } catch (error) {
         clean = false;
-        if (error instanceof EngineError) reporter.diagnostic(diagnoseEngineError(error, update.checked));
+        if (error instanceof EngineError)
+          reporter.diagnostic(diagnoseEngineError(error, update.checked));
         const reason = error instanceof Error ? error.message : String(error);
         keep(`it could not be rolled back: ${reason}`);
         tally.warn(`${update.name} is still active in ${pids.join(", ")}: ${reason}`);

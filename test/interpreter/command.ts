@@ -53,7 +53,9 @@ export class Workplace {
 
   /** Calls of the engine that matter for what happened, without looks and listings. */
   get calls(): readonly string[] {
-    return this.world.calls.filter((call) => /^(apply|rollback|recover|verify) |^recover$/.test(call));
+    return this.world.calls.filter((call) =>
+      /^(apply|rollback|recover|verify) |^recover$/.test(call),
+    );
   }
 
   file(name: string, contents: string | Uint8Array): string {
@@ -169,7 +171,9 @@ export class JsonRun {
     const all = this.lines.filter((line): line is DoneLine => line.event === "done");
     const [only] = all;
     if (only === undefined || all.length !== 1 || only !== last) {
-      throw new Error(`no single done line at the end:\n${this.finished.stdout}\n${this.finished.stderr}`);
+      throw new Error(
+        `no single done line at the end:\n${this.finished.stdout}\n${this.finished.stderr}`,
+      );
     }
     return only;
   }

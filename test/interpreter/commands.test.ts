@@ -150,7 +150,10 @@ test("rollback of a tree's update covers the descendants that carry it", async (
   const run = await place.json("rollback", "--pid", "5");
   assert.is(run.code, 0, run.finished.stderr);
   assert.equal(run.done.pids, [5, 6, 8]);
-  assert.equal(run.events("rolling_back").map((line) => "pids" in line && line.pids), [[5, 6, 8]]);
+  assert.equal(
+    run.events("rolling_back").map((line) => "pids" in line && line.pids),
+    [[5, 6, 8]],
+  );
 });
 
 test("rollback and run recover an interrupted target first; recover does only that", async () => {

@@ -25,7 +25,7 @@ function request(text: string, more: Partial<CompileRequest> = {}): CompileReque
 }
 
 test("C becomes a shared object, the same bytes each time", async () => {
-  const source = "int counter$a __asm__(\"counter$a.c\");\nint f(int x) { return x + counter$a; }";
+  const source = 'int counter$a __asm__("counter$a.c");\nint f(int x) { return x + counter$a; }';
   const first = await compilePatch(request(source));
   const second = await compilePatch(request(source));
   if (!first.ok || !second.ok) throw new Error(JSON.stringify([first, second]));
@@ -54,7 +54,9 @@ test("messages have the place in the script, columns in bytes", async () => {
 });
 
 test("on the first line the column is that of the script", async () => {
-  const result = await compilePatch(request("int f(void) { return missing; }", { line: 3, indent: 8 }));
+  const result = await compilePatch(
+    request("int f(void) { return missing; }", { line: 3, indent: 8 }),
+  );
   assert.not.ok(result.ok);
   assert.is(result.messages.find((one) => one.severity === "error")?.column, 9 + 21);
 });
@@ -95,7 +97,8 @@ test("a compiler that is missing, fails or hangs is told", async () => {
 });
 
 test("nothing stays behind", async () => {
-  const ours = (): number => readdirSync(tmpdir()).filter((name) => /^polus-\w{6}$/.test(name)).length;
+  const ours = (): number =>
+    readdirSync(tmpdir()).filter((name) => /^polus-\w{6}$/.test(name)).length;
   const before = ours();
   await compilePatch(request("int f(void) { return 1; }"));
   await compilePatch(request("syntax error"));

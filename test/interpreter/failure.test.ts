@@ -135,7 +135,11 @@ test("after an internal error inside the engine its processes are left to recove
     { ...lastFails, kind: "internal" },
   ]);
   assert.is(run.code, 4);
-  assert.is(place.world.processes[0]?.updates[0]?.state, "active", "its process needs recovery first");
+  assert.is(
+    place.world.processes[0]?.updates[0]?.state,
+    "active",
+    "its process needs recovery first",
+  );
 });
 
 test("--debug shows the stack", async () => {

@@ -100,7 +100,9 @@ export class FakeEngine implements Engine {
     this.record(`find ${exe}`);
     this.maybeFail("find");
     return this.world.processes
-      .filter((process) => (exe.includes("/") ? process.exe === exe : basename(process.exe) === exe))
+      .filter((process) =>
+        exe.includes("/") ? process.exe === exe : basename(process.exe) === exe,
+      )
       .map(infoOf);
   }
 
@@ -230,8 +232,8 @@ class FakeSession implements Session {
 
   async apply(update: UpdateRequest): Promise<OperationResult> {
     this.call(`apply ${update.name}`);
-    await this.engine.work();
     this.engine.maybeFail("apply", update.name);
+    await this.engine.work();
     for (const process of this.fakes) checkFits(process, update);
     if (this.alreadyApplied(update)) return this.result("skipped", 0, 0);
     for (const process of this.fakes) {
@@ -259,8 +261,8 @@ class FakeSession implements Session {
     readonly point: string;
   }): ReturnType<Session["rollback"]> {
     this.call(`rollback ${to === undefined ? "newest" : `${to.update}.${to.point}`}`);
-    await this.engine.work();
     this.engine.maybeFail("rollback", to?.update);
+    await this.engine.work();
     const first = this.fakes[0];
     const newest = first?.updates.filter((one) => one.state === "active").at(-1)?.name;
     const name = to?.update ?? newest;
@@ -300,8 +302,8 @@ class FakeSession implements Session {
 
   async recover(): Promise<OperationResult> {
     this.call("recover");
-    await this.engine.work();
     this.engine.maybeFail("recover");
+    await this.engine.work();
     let found = false;
     for (const process of this.fakes) {
       for (const update of process.updates) {
@@ -345,11 +347,7 @@ class FakeSession implements Session {
     );
   }
 
-  private result(
-    result: "done" | "skipped",
-    functions: number,
-    patches: number,
-  ): OperationResult {
+  private result(result: "done" | "skipped", functions: number, patches: number): OperationResult {
     return {
       result,
       pids: this.fakes.map((process) => process.pid),

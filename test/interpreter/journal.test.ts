@@ -22,7 +22,7 @@ test("records are appended, readable only by their owner, and valid", async () =
     result: "refused",
     functions: 0,
     stall_us_max: 0,
-    error: { code: "GONE", message: "process 12 is gone\n\"quoted\"" },
+    error: { code: "GONE", message: 'process 12 is gone\n"quoted"' },
   });
   const path = join(folder, journalFileName(new Date()));
   assert.is(statSync(folder).mode & 0o777, 0o700);

@@ -29,7 +29,9 @@ test("a hostile name reaches a terminal escaped, and JSON as JSON", () => {
   const text = new TextReporter(out, err, false);
   text.progress({ event: "left_out", pid: 1, exe: hostile, why: "w" });
   text.print(1, [{ text: hostile, type: "char [9]" }]);
-  text.diagnostic(diagnose({ code: "x", message: hostile, span: fileSpan(hostile), suggestion: hostile }));
+  text.diagnostic(
+    diagnose({ code: "x", message: hostile, span: fileSpan(hostile), suggestion: hostile }),
+  );
   assert.not.match(out.text + err.text, "\u001b");
   assert.match(err.text, "\\x1b]0;owned\\x07");
   const json = new Collected(false);
@@ -88,12 +90,15 @@ test("constants print with C's types", () => {
     text: "-1",
     type: "int",
   });
-  assert.equal(
-    printConstant({ kind: "integer", value: (1n << 64n) - 1n, type: "unsigned long" }),
-    { text: "18446744073709551615", type: "unsigned long" },
-  );
+  assert.equal(printConstant({ kind: "integer", value: (1n << 64n) - 1n, type: "unsigned long" }), {
+    text: "18446744073709551615",
+    type: "unsigned long",
+  });
   const bytes = Buffer.from("ü");
-  assert.equal(printConstant({ kind: "string", value: "ü", bytes }), { text: "ü", type: "char [3]" });
+  assert.equal(printConstant({ kind: "string", value: "ü", bytes }), {
+    text: "ü",
+    type: "char [3]",
+  });
   assert.is(printConstant({ kind: "null" }).text, "NULL");
   assert.is(printConstant({ kind: "boolean", value: true }).text, "true");
 });

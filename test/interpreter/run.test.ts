@@ -52,7 +52,8 @@ test("the journal tells the whole run", async () => {
     ["begin", "script", "operation-begin", "operation-end", "end"],
   );
   const [begin, , operation, result, end] = records;
-  if (begin?.record !== "begin" || operation?.record !== "operation-begin") throw new Error("order");
+  if (begin?.record !== "begin" || operation?.record !== "operation-begin")
+    throw new Error("order");
   if (result?.record !== "operation-end" || end?.record !== "end") throw new Error("order");
   assert.equal(begin.arguments, ["run", "s.polus", "--json"]);
   assert.equal(operation.pids, [100]);
@@ -73,7 +74,10 @@ test("for a person: progress and the closing line on standard error, nothing on 
   assert.is(stdout, "");
   assert.match(stderr, "attached 1 process and 4 threads");
   assert.match(stderr, "pid 100: activated fix");
-  assert.match(stderr, /\napplied: 1 process, 2 functions in 2 patches, longest stall 210 us, .*\n$/);
+  assert.match(
+    stderr,
+    /\napplied: 1 process, 2 functions in 2 patches, longest stall 210 us, .*\n$/,
+  );
   assert.not.match(stderr, "\u001b");
 });
 
@@ -189,7 +193,7 @@ test("what is decidable without a target is invalid and reaches no engine", asyn
     "unknown point": `update u { target { exe "server" } patch p from "a.so" { replace f }
       on failure rollback to nowhere }`,
     "never applied": `${one} print 1`,
-    unsupported: "assert 1, \"x\"",
+    unsupported: 'assert 1, "x"',
   };
   place.file("world.so", "text");
   for (const [name, text] of Object.entries(scripts)) {
@@ -270,7 +274,10 @@ test("a dry run shows the plan, verifies, and writes nothing, not even the journ
   place.file("s.polus", one);
   const text = await place.run("run", "s.polus", "--dry-run");
   assert.match(text.stdout, "replace parse with parse_v2");
-  assert.match(text.stdout, /rollback point start\n {2}patch p .*\n.*\n.*\n {2}rollback point middle/);
+  assert.match(
+    text.stdout,
+    /rollback point start\n {2}patch p .*\n.*\n.*\n {2}rollback point middle/,
+  );
   place.change((world) => (world.processes = []));
   const nowhere = await place.script(one, "--dry-run");
   assert.is(nowhere.code, 0);
@@ -279,7 +286,9 @@ test("a dry run shows the plan, verifies, and writes nothing, not even the journ
 
 test("complete within waits and says when nothing holds the old code any more", async () => {
   const place = new Workplace({ processes: [fakeProcess(1)], looksUntilComplete: 3 });
-  const run = await place.script(one.replace("rollback point", "complete within 20s rollback point"));
+  const run = await place.script(
+    one.replace("rollback point", "complete within 20s rollback point"),
+  );
   assert.is(run.code, 0, run.finished.stderr);
   assert.is(run.done.completion, "complete");
   assert.is(run.events("completing").length, 1, "the same frame is told once");
@@ -287,7 +296,9 @@ test("complete within waits and says when nothing holds the old code any more", 
 
 test("complete within that runs out is applied, pending, with what holds it", async () => {
   const place = new Workplace({ processes: [fakeProcess(1)], looksUntilComplete: 1_000_000 });
-  const run = await place.script(one.replace("rollback point", "complete within 100ms rollback point"));
+  const run = await place.script(
+    one.replace("rollback point", "complete within 100ms rollback point"),
+  );
   assert.is(run.code, 0);
   assert.is(run.done.outcome, "applied");
   assert.is(run.done.completion, "pending");
@@ -340,7 +351,7 @@ test("C in the script is compiled; its errors stand where the script has them", 
 test("a C file is compiled; its errors stand where the file has them", async () => {
   const place = new Workplace({ processes: [fakeProcess(1)] });
   const text = `update u { target { exe "server" } patch p from "x.c" { replace work } }`;
-  place.file("x.c", "#include \"x.h\"\nint work(void) { return three; }\n");
+  place.file("x.c", '#include "x.h"\nint work(void) { return three; }\n');
   place.file("x.h", "enum { three = 3 };\n");
   assert.is((await place.script(text)).code, 0);
   place.file("x.c", "int work(void) {\n  return thre;\n}\n");

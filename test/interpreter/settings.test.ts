@@ -12,7 +12,10 @@ function file(text: string): string {
 }
 
 test("no file, no settings, no problem", async () => {
-  assert.equal(await loadSettings({}, ["/nonexistent/settings.json"]), { settings: {}, problems: [] });
+  assert.equal(await loadSettings({}, ["/nonexistent/settings.json"]), {
+    settings: {},
+    problems: [],
+  });
 });
 
 test("the person's settings go over the system's", async () => {

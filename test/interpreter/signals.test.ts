@@ -58,10 +58,16 @@ test("a signal while C is being compiled touches nothing and leaves no compiler 
   const place = new Workplace({ processes: [fakeProcess(1)] });
   const pidFile = join(place.folder, "compiler-pid");
   execFileSync("mkdir", ["-p", join(place.folder, "config", "polus")]);
-  place.file("config/polus/settings.json", JSON.stringify({ c_compiler: join(place.folder, "cc") }));
+  place.file(
+    "config/polus/settings.json",
+    JSON.stringify({ c_compiler: join(place.folder, "cc") }),
+  );
   place.file("cc", `#!/bin/sh\necho $$ > ${pidFile}\necho compiling >&2\nexec sleep 60\n`);
   execFileSync("chmod", ["755", join(place.folder, "cc")]);
-  place.file("s.polus", "update u { target { exe \"server\" } patch p { c { int f; } replace work } }");
+  place.file(
+    "s.polus",
+    'update u { target { exe "server" } patch p { c { int f; } replace work } }',
+  );
   const run = place.start(["run", "s.polus"]);
   const compiler = await waitForNumber(pidFile);
   run.child.kill("SIGINT");
