@@ -52,9 +52,7 @@ export function systemHost(createEngine: () => Promise<Engine> = loadNativeEngin
 }
 
 async function loadNativeEngine(): Promise<Engine> {
-  const native: { createEngine(): Engine } = await import(
-    new URL("../native/native_engine.js", import.meta.url).href
-  );
+  const native = await import("../native/native_engine.js");
   return native.createEngine();
 }
 
