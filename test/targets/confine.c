@@ -65,6 +65,9 @@ static void filter_calls(bool sigreturn) {
       ALLOW_CALL(__NR_madvise),
       ALLOW_CALL(__NR_brk),
       ALLOW_CALL(__NR_rt_sigprocmask),
+      /* A thread that was only just created makes these before its first own instruction. */
+      ALLOW_CALL(__NR_rseq),
+      ALLOW_CALL(__NR_set_robust_list),
       ALLOW_CALL(sigreturn ? __NR_rt_sigreturn : __NR_getpid),
       ALLOW_UNLESS_EXECUTABLE(__NR_mmap),
       KILL,
