@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { CheckedScript } from "./check/checked.js";
 import { checkScript } from "./check/check.js";
 import { loadFiles } from "./check/imports.js";
-import { hasErrors, type Diagnostic } from "./diagnostics/diagnostic.js";
+import type { Diagnostic } from "./diagnostics/diagnostic.js";
 import { diskFiles, type FileAccess } from "./files.js";
 
 export type * from "./ast.js";
@@ -50,10 +50,21 @@ export function loadScript(path: string, options: LoadOptions): LoadResult {
   const root = loadFiles(path, { files, stdlib: resolve(options.stdlib) }, diagnostics);
   // With a syntax error whole declarations are missing: what refers to them is not wrong.
   const script =
-    root === null || hasErrors(diagnostics)
+    root === null || root.script === null
       ? null
       : checkScript(root, { files, vars: options.vars ?? [] }, diagnostics);
-  return { script, diagnostics: inOrder(diagnostics) };
+  return { script, diagnostics: inOrder(withoutEchoes(diagnostics)) };
+}
+
+/** Where something is wrong anyway, that it would not be supported yet is no news. */
+function withoutEchoes(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const key = ({ span }: Diagnostic): string => `${span?.file.path ?? ""}:${span?.start ?? 0}`;
+  const wrong = new Set(
+    diagnostics
+      .filter(({ severity, code }) => severity === "error" && code !== "not-supported")
+      .map(key),
+  );
+  return diagnostics.filter((one) => one.code !== "not-supported" || !wrong.has(key(one)));
 }
 
 /** Each file's diagnostics together, by place; files in the order in which they came up. */

@@ -228,6 +228,7 @@ function unescape(body: string, span: Span, report: Report): Buffer {
       const start = span.start + 1 + match.index;
       const place = span.file.span(start, start + whole.length);
       report(diagnose("invalid-escape", place, { escape: whole }));
+      parts.push(Buffer.from("?"));
     };
     const byte =
       hex !== undefined

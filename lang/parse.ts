@@ -1,12 +1,11 @@
 /** From a text to its tree. */
-import type { ILexingResult } from "chevrotain";
+import type { ILexingResult, TokenType } from "chevrotain";
 import type { Expression, Script } from "./ast.js";
-import { EOF } from "./chevrotain.js";
 import { diagnose } from "./diagnostics/codes.js";
 import { hasErrors, type Diagnostic } from "./diagnostics/diagnostic.js";
 import { polusParser } from "./grammar/parser.js";
 import type { SourceFile } from "./source.js";
-import { isA, polusLexer, UnclosedCharacter, UnclosedString } from "./tokens.js";
+import { polusLexer, UnclosedCharacter, UnclosedString, Unknown } from "./tokens.js";
 
 export interface ParseResult {
   /** Null if there is any syntax error. */
@@ -56,24 +55,29 @@ export function parseExpression(
 }
 
 function reportLexing(file: SourceFile, lexed: ILexingResult, diagnostics: Diagnostic[]): void {
-  for (const { offset, length } of lexed.errors) {
-    const span = file.span(offset, offset + length);
-    const text = file.text.slice(span.start, Math.min(span.end, span.start + 20));
-    diagnostics.push(diagnose("unexpected-character", span, { text }));
-  }
   for (const comment of lexed.groups["unclosedComments"] ?? []) {
     const span = file.span(comment.startOffset, comment.startOffset + 2);
     diagnostics.push(diagnose("unclosed-comment", span, undefined));
   }
   for (const token of lexed.tokens) {
-    if (token.tokenType === EOF) continue;
-    const unclosedText = isA(token, UnclosedString);
-    if (!unclosedText && !isA(token, UnclosedCharacter)) continue;
+    const code = brokenTokens.get(token.tokenType);
+    if (code === undefined) continue;
     const span = file.span(token.startOffset, token.startOffset + token.image.length);
-    const code = unclosedText ? "unclosed-text" : "unclosed-character";
-    diagnostics.push(diagnose(code, span, undefined));
+    diagnostics.push(
+      code === "unexpected-character"
+        ? diagnose(code, span, { text: [...token.image].slice(0, 20).join("") })
+        : diagnose(code, span, undefined),
+    );
   }
 }
+
+type BrokenCode = "unexpected-character" | "unclosed-text" | "unclosed-character";
+
+const brokenTokens: ReadonlyMap<TokenType, BrokenCode> = new Map([
+  [Unknown, "unexpected-character"],
+  [UnclosedString, "unclosed-text"],
+  [UnclosedCharacter, "unclosed-character"],
+]);
 
 function endsTooEarly(file: SourceFile, diagnostic: Diagnostic): boolean {
   switch (diagnostic.code) {

@@ -127,6 +127,14 @@ export const Mutation = createToken({
   categories: [AnyToken],
 });
 
+/** What no script may contain; the parser sees it, so that one mistake is one message. */
+export const Unknown = createToken({
+  name: "Unknown",
+  pattern: /[^\x00-\x7f]+|[^]/,
+  line_breaks: true,
+  categories: [AnyToken],
+});
+
 // --- words ----------------------------------------------------------------------
 
 function titled(text: string): string {
@@ -302,6 +310,7 @@ export const tokenTypes: TokenType[] = [
   Ampersand,
   Not,
   Tilde,
+  Unknown,
   AnyToken,
   BinaryOperator,
   UnaryOperator,

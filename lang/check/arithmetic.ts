@@ -173,7 +173,7 @@ function integers(operator: BinaryOperator, left: IntegerValue, right: IntegerVa
 function shifted(operator: "<<" | ">>", left: IntegerValue, count: bigint): Result {
   const { bits } = integerWidth(left.type);
   if (count < 0n || count >= BigInt(bits)) {
-    return impossible(`a \`${left.type}\` can be shifted by 0 to ${bits - 1}, not by ${count}`);
+    return impossible(`\`${left.type}\` can be shifted by 0 to ${bits - 1}, not by ${count}`);
   }
   if (operator === ">>") return fitted(left.value >> count, left.type);
   return fitted(left.value << count, left.type);

@@ -42,10 +42,10 @@ export function checkScript(
   for (const file of files) {
     const scope = fileScope(file, diagnostics);
     scopes.set(file, scope);
-    constants.addScope(file, scope.constants);
+    constants.addScope(file, scope);
   }
   const rootScope = scopes.get(root) ?? fileScope(root, []);
-  applyOverrides(options.vars, rootScope.constants, constants);
+  applyOverrides(options.vars, rootScope, constants);
 
   const updates = new Map<UpdateDeclaration, CheckedUpdate>();
   for (const file of files) {
@@ -67,9 +67,13 @@ export function checkScript(
 
   const ownStatements = itemsOf(root).filter(isStatement);
   checkApplied(root, rootScope, ownStatements, diagnostics);
+  const own = itemsOf(root).flatMap((item) => (item.kind === "update" ? item : []));
+  const idle = own.length + ownStatements.length + root.imports.length === 0;
+  if (idle && !hasErrors(diagnostics)) {
+    diagnostics.push(diagnose("nothing-to-do", root.source.span(0, 0), undefined));
+  }
   const resolved = new Resolver(rootScope, updates, constants).statements(ownStatements);
   if (hasErrors(diagnostics)) return null;
-  const own = itemsOf(root).flatMap((item) => (item.kind === "update" ? item : []));
   const imported = [...rootScope.updates.values()].filter((update) => !own.includes(update));
   const checkedOf = (list: readonly UpdateDeclaration[]): CheckedUpdate[] =>
     list.flatMap((update) => updates.get(update) ?? []);

@@ -11,7 +11,11 @@ import type { ConstantValue } from "./checked.js";
 import type { LoadedFile } from "./imports.js";
 
 /** Constants by name as one file sees them: its own, and those of the files that it imports. */
-export type ConstantScope = ReadonlyMap<string, ConstDeclaration>;
+export interface ConstantScope {
+  readonly constants: ReadonlyMap<string, ConstDeclaration>;
+  /** False if an import failed: a name that is not here may have been there. */
+  readonly complete: boolean;
+}
 
 /** Evaluates each constant once, whatever the order of declarations. */
 export class Constants {
@@ -111,10 +115,11 @@ export class Constants {
   }
 
   #named(name: Name): ConstantValue | null {
-    const scope = this.#scopes.get(name.span.file) ?? new Map<string, ConstDeclaration>();
-    const declaration = scope.get(name.text);
+    const scope = this.#scopes.get(name.span.file);
+    const declaration = scope?.constants.get(name.text);
     if (declaration !== undefined) return this.valueOf(declaration);
-    const suggestion = didYouMean(name.text, scope.keys());
+    if (scope?.complete === false) return null;
+    const suggestion = didYouMean(name.text, scope?.constants.keys() ?? []);
     this.#report(diagnose("unknown-constant", name.span, { name: name.text }, { suggestion }));
     return null;
   }
@@ -196,9 +201,10 @@ export function applyOverrides(
       report(diagnose("invalid-variable", source.span(0, option.length), { reason }));
       continue;
     }
-    const declaration = scope.get(name);
+    const declaration = scope.constants.get(name);
     if (declaration === undefined) {
-      const suggestion = didYouMean(name, scope.keys());
+      if (!scope.complete) continue;
+      const suggestion = didYouMean(name, scope.constants.keys());
       report(diagnose("unknown-variable", nameSpan, { name }, { suggestion }));
       continue;
     }

@@ -19,6 +19,8 @@ export interface LoadedFile {
   readonly script: Script | null;
   /** Files that it imports directly, each once, as far as they could be read. */
   readonly imports: readonly ImportedFile[];
+  /** Whether all that it imports is there and without syntax errors: else names may be missing. */
+  readonly complete: boolean;
 }
 
 export interface ImportedFile {
@@ -80,20 +82,22 @@ class Loader {
     const broken = firstInvalidUtf8(text, bytes);
     if (broken !== undefined) {
       this.diagnostics.push(diagnose("not-utf8", source.span(broken, broken + 1), undefined));
-      return { source, path: file.path, digest, script: null, imports: [] };
+      return { source, path: file.path, digest, script: null, imports: [], complete: false };
     }
     const { script, diagnostics } = parse(source);
     this.diagnostics.push(...diagnostics);
     this.#open.push(file);
     const imports: ImportedFile[] = [];
+    let complete = script !== null;
     for (const item of script?.items ?? []) {
       if (item.kind !== "import") continue;
       const imported = this.#import(item, file);
+      complete &&= imported !== null && imported.script !== null;
       if (imported === null || imports.some((one) => one.file === imported)) continue;
       imports.push({ declaration: item, file: imported });
     }
     this.#open.pop();
-    const loaded = { source, path: file.path, digest, script, imports };
+    const loaded = { source, path: file.path, digest, script, imports, complete };
     this.#loaded.set(file.path, loaded);
     return loaded;
   }

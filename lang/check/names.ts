@@ -157,6 +157,7 @@ class NameChecker {
       this.#arguments("recipe", invocation, recipe.parameters.length, recipe);
       return;
     }
+    if (!this.scope.complete) return;
     const known = [...builtins.keys(), ...this.scope.recipes.keys()];
     const suggestion =
       didYouMean(name.text, known) ??
@@ -172,6 +173,7 @@ class NameChecker {
       this.#arguments("recipe", invocation, recipe.parameters.length, recipe);
       return;
     }
+    if (!this.scope.complete) return;
     const suggestion = builtins.has(name.text)
       ? `\`${name.text}\` only gives a value: \`print ${textOf(invocation.span)}\``
       : (didYouMean(name.text, [...this.scope.recipes.keys(), ...statementKeywords]) ??
@@ -219,6 +221,7 @@ class NameChecker {
 
   #update(name: Name): boolean {
     if (this.scope.updates.has(name.text)) return true;
+    if (!this.scope.complete) return false;
     const suggestion = didYouMean(name.text, this.scope.updates.keys());
     this.#report(diagnose("unknown-update", name.span, { name: name.text }, { suggestion }));
     return false;

@@ -18,6 +18,8 @@ export interface Scope {
   readonly constants: ReadonlyMap<string, ConstDeclaration>;
   readonly recipes: ReadonlyMap<string, RecipeDeclaration>;
   readonly updates: ReadonlyMap<string, UpdateDeclaration>;
+  /** False if an import failed: a name that is not here may have been there. */
+  readonly complete: boolean;
 }
 
 /** Words that are values wherever an expression stands. */
@@ -29,6 +31,7 @@ export function fileScope(file: LoadedFile, diagnostics: Diagnostic[]): Scope {
     constants: new Map<string, ConstDeclaration>(),
     recipes: new Map<string, RecipeDeclaration>(),
     updates: new Map<string, UpdateDeclaration>(),
+    complete: file.complete,
   };
   const add = (declaration: Named): void => {
     switch (declaration.kind) {

@@ -66,6 +66,8 @@ export function refuseExpressions(
   refuse: (what: string, span: Span, suggestion?: string) => void,
 ): void {
   if (isConstantName(expression, scope)) return;
+  // It may be a constant of an import that failed, which was said already.
+  if (expression.kind === "variable" && !scope.complete) return;
   const what =
     expression.kind === "unary"
       ? unaryOperators[expression.operator]

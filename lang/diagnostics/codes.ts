@@ -143,6 +143,7 @@ export const codes = {
     ({ name }) => `update \`${name}\` changes nothing: it has no patch and no taint`,
   ),
   "invalid-build-id": error<Reason>(({ reason }) => reason),
+  "nothing-to-do": warning(() => "the script does nothing: it has no update and no statement"),
   "empty-text": error<{ what: string }>(({ what }) => `${what} is empty`),
   "missing-property": error<{ what: string; name: string; owner: string }>(
     ({ what, name, owner }) => `${owner} \`${name}\` lacks \`${what}\``,

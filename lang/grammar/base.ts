@@ -20,6 +20,8 @@ export interface ListContext {
   readonly item: string;
   /** Words that begin an item. */
   readonly words: ReadonlySet<TokenType>;
+  /** Words with which the last item may go on. */
+  readonly continuations: readonly string[];
   /** Whether `NAME(` begins an item too. */
   readonly invocations: boolean;
 }
@@ -139,7 +141,9 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   /** Whether the next token, first on its line, begins another item of some open list. */
   protected beginsItem(): boolean {
     const token = this.LA(1);
-    if (this.onSameLine(1) || !this.beginsClause(1)) return false;
+    if (this.onSameLine(1) || this.isAhead(1, t.Call)) return false;
+    // Neither a recipe nor a built-in function is named like a statement: `print (…`.
+    if (!this.beginsClause(1) && !this.isAhead(2, t.LeftParenthesis)) return false;
     return this.#lists.some(({ context }) => context.words.has(token.tokenType));
   }
 
@@ -251,9 +255,14 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
 
   /** Whether nothing was said about this token yet: one mistake, one message. */
   #isFresh(token: IToken): boolean {
-    const fresh = token !== this.#lastRejected;
+    const fresh = token !== this.#lastRejected && token.tokenType !== t.Unknown;
     this.#lastRejected = token;
     return fresh;
+  }
+
+  /** Says nothing more about the next token: what was just said explains it. */
+  protected hushNext(): void {
+    this.#lastRejected = this.LA(1);
   }
 
   /** A token that cannot begin an item of this list; it is consumed already. */
@@ -288,7 +297,10 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
 
   /** An item begins with a word that begins none. */
   #unknownWord(word: IToken, next: IToken, context: ListContext): Diagnostic {
-    const candidates = [...context.words].map((type) => type.LABEL?.replaceAll("`", "") ?? "");
+    const candidates = [
+      ...context.continuations,
+      ...[...context.words].map((type) => type.LABEL?.replaceAll("`", "") ?? ""),
+    ];
     const near = nearest(word.image, candidates);
     let suggestion = near === undefined ? undefined : `did you mean \`${near}\`?`;
     const changes = t.isA(next, t.Assign) || t.isA(next, t.Mutation);
@@ -317,9 +329,11 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
           this.SKIP_TOKEN();
           return;
         }
-        const known =
-          context.words.has(next.tokenType) ||
-          (context.invocations && t.isA(next, t.Identifier) && this.isAhead(2, t.LeftParenthesis));
+        const statement =
+          context.invocations &&
+          t.isA(next, t.Identifier) &&
+          [t.LeftParenthesis, t.Assign, t.Mutation].some((type) => this.isAhead(2, type));
+        const known = statement || context.words.has(next.tokenType);
         if (known && !this.onSameLine(1)) return;
         if (this.#lists.length > 1 && this.#belongsOutside()) return;
       }

@@ -38,36 +38,42 @@ import { StatementGrammar, statementWords } from "./statements.js";
 const topContext: ListContext = {
   item: "a declaration or a statement",
   words: new Set([t.Import, t.Const, t.Recipe, t.Update, ...statementWords]),
+  continuations: [],
   invocations: true,
 };
 
 const updateContext: ListContext = {
   item: "`target`, `patch`, `rollback point`, `taint`, `on failure` or `complete within`",
   words: new Set([t.Target, t.Patch, t.Rollback, t.Taint, t.On, t.Complete]),
+  continuations: [],
   invocations: false,
 };
 
 const targetContext: ListContext = {
   item: "`exe`, `build_id` or `scope`",
   words: new Set([t.Exe, t.BuildId, t.Scope]),
+  continuations: [],
   invocations: false,
 };
 
 const patchContext: ListContext = {
   item: "`replace`, `data` or `c { … }`",
   words: new Set([t.Replace, t.Data, t.C]),
+  continuations: ["in", "with"],
   invocations: false,
 };
 
 const dataContext: ListContext = {
   item: "`new`, `forward`, `backward`, `each`, `size`, `on new` or `on free`",
   words: new Set([t.New, t.Forward, t.Backward, t.Each, t.Size, t.On]),
+  continuations: [],
   invocations: false,
 };
 
 const taintContext: ListContext = {
   item: "`check`, `recover` or `otherwise`",
   words: new Set([t.Check, t.Recover, t.Otherwise]),
+  continuations: [],
   invocations: false,
 };
 
@@ -253,6 +259,7 @@ export abstract class DeclarationGrammar extends StatementGrammar {
       const closed = endOfRawC(`${image}}`, 0) === image.length;
       if (!closed) {
         this.report(diagnose("unclosed-c", this.file.span(span.start, span.start + 1), undefined));
+        this.hushNext();
       }
       return {
         kind: "inline-c",

@@ -71,7 +71,7 @@ export function syntaxError(
       : "write `set x = x - 1`, or with another operator";
     return diagnose("no-mutation", spans.token, { operator: token.image }, { suggestion });
   }
-  if (t.isA(token, t.Assign)) {
+  if (t.isA(token, t.Assign) && expected !== t.Identifier.LABEL) {
     const suggestion = "`==` compares; `set x = 1` changes a variable";
     return diagnose("no-assignment", spans.token, undefined, { suggestion });
   }

@@ -38,6 +38,7 @@ export const statementWords = [
 export const statementContext: ListContext = {
   item: "a statement",
   words: new Set(statementWords),
+  continuations: [],
   invocations: true,
 };
 
@@ -82,9 +83,9 @@ export abstract class StatementGrammar extends ExpressionGrammar {
 
   protected readonly setStatement = this.RULE("set", (): SetStatement => {
     const first = this.CONSUME(t.SetWord);
-    const place = this.SUBRULE(this.unary);
+    const place = this.SUBRULE1(this.expression);
     this.CONSUME(t.Assign);
-    const value = this.SUBRULE(this.expression);
+    const value = this.SUBRULE2(this.expression);
     return { kind: "set", span: this.since(first), place, value };
   });
 
