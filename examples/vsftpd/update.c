@@ -61,7 +61,7 @@ static int passes_braces(const struct mystr *name, const struct mystr *filter, u
   str_left(&after, &alternative, list);
   str_mid_to_end(filter, &after, open + 1 + list + 1);
   str_split_char(&alternative, &others, ',');
-  while (!found && !str_isempty(&alternative)) {
+  while (!found && !str_isempty(&alternative) && *steps < VSFTP_MATCHITERS_MAX) {
     str_left(filter, &whole, open);
     str_append_str(&whole, &alternative);
     str_append_str(&whole, &after);
