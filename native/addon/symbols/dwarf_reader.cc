@@ -2,6 +2,7 @@
 
 #include <dwarf.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -60,14 +61,20 @@ int FindDebugInfo(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, const 
         (module->File().SectionNamed(".gnu_debugaltlink") != nullptr ||
          (debug != nullptr && debug->SectionNamed(".gnu_debugaltlink") != nullptr));
     if (is_supplementary) {
-      const bool own = module->File().SectionNamed(".gnu_debugaltlink") != nullptr;
-      const std::string& path = own ? module->Path() : module->DebugPath();
-      auto file = ElfFile::FromDescriptor(OpenForReading(path), path);
-      return CopyForDwfl(FindSupplementaryFile(*file, path, module->Root()), debug_name);
+      if (module->File().SectionNamed(".gnu_debugaltlink") != nullptr) {
+        return CopyForDwfl(FindSupplementaryFile(module->File(), module->Path(), module->Root()),
+                           debug_name);
+      }
+      DebugFile found = FindDebugFile(module->File(), module->Path(), module->Root());
+      if (!found.file.IsOpen()) return -1;
+      const auto file = ElfFile::FromDescriptor(std::move(found.file), found.path);
+      return CopyForDwfl(FindSupplementaryFile(*file, found.path, module->Root()), debug_name);
     }
     if (debug == nullptr) return -1;
-    const DebugFile found{OpenForReading(module->DebugPath()), module->DebugPath()};
-    return CopyForDwfl(found, debug_name);
+    // Looked for once more, since its descriptor was not kept and its path may only be right below
+    // the target's root.
+    const DebugFile found = FindDebugFile(module->File(), module->Path(), module->Root());
+    return found.file.IsOpen() ? CopyForDwfl(found, debug_name) : -1;
   } catch (const std::exception&) {
     return -1;
   }
@@ -76,6 +83,42 @@ int FindDebugInfo(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, const 
 int NoSectionAddress(Dwfl_Module*, void**, const char*, Dwarf_Addr, const char*, GElf_Word,
                      const GElf_Shdr*, Dwarf_Addr*) {
   return -1;
+}
+
+const char* TextOf(Dwarf_Die* unit, unsigned name) {
+  Dwarf_Attribute attribute;
+  return dwarf_formstring(dwarf_attr(unit, name, &attribute));
+}
+
+/**
+ * Whether a unit names a split file (.dwo) and that is a regular file: opening anything else might
+ * wait for ever, and the name comes from a file that may be hostile.
+ */
+bool MayOpenSplit(Dwarf_Die* unit) {
+  for (unsigned name : {DW_AT_dwo_name, DW_AT_GNU_dwo_name}) {
+    const char* split = TextOf(unit, name);
+    if (split == nullptr) continue;
+    std::string path = split;
+    const char* folder = TextOf(unit, DW_AT_comp_dir);
+    if (path[0] != '/' && folder != nullptr) path = std::string(folder) + "/" + path;
+    struct stat status;
+    return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+  }
+  return false;
+}
+
+/** Name of a unit, which for a skeleton is only in its split file. */
+const char* NameOf(Dwarf_Die* unit) {
+  const char* name = TextOf(unit, DW_AT_name);
+  if (name != nullptr || !MayOpenSplit(unit)) return name;
+  Dwarf_Half version = 0;
+  uint8_t type = 0;
+  Dwarf_Die split = {};
+  if (dwarf_cu_info(unit->cu, &version, &type, nullptr, &split, nullptr, nullptr, nullptr) != 0 ||
+      type != DW_UT_skeleton || split.cu == nullptr) {
+    return nullptr;
+  }
+  return TextOf(&split, DW_AT_name);
 }
 
 const Dwfl_Callbacks kCallbacks = {FindElf, FindDebugInfo, NoSectionAddress, nullptr};
@@ -117,11 +160,10 @@ std::optional<std::string> DwarfReader::SourceOf(uint64_t address) {
     }
   }
   if (unit == nullptr) return std::nullopt;
-  Dwarf_Attribute attribute;
-  const char* name = dwarf_formstring(dwarf_attr_integrate(unit, DW_AT_name, &attribute));
+  const char* name = NameOf(unit);
   if (name == nullptr || *name == '\0') return std::nullopt;
   if (*name == '/') return std::string(name);
-  const char* folder = dwarf_formstring(dwarf_attr_integrate(unit, DW_AT_comp_dir, &attribute));
+  const char* folder = TextOf(unit, DW_AT_comp_dir);
   if (folder == nullptr || *folder == '\0') return std::string(name);
   return std::string(folder) + "/" + name;
 }

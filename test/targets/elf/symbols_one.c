@@ -4,8 +4,8 @@
 
 #define NOINLINE __attribute__((noinline, noclone, used))
 
-static int counter = 1;
-static int big_table[5000];
+static volatile int counter = 1;
+static volatile int big_table[5000];
 int shared_total = 7;
 const int read_only = 9;
 __thread int tls_first = 3;

@@ -1,5 +1,5 @@
 /* Static things of the same names as in symbols_one.c. */
-static int counter = 100;
+static volatile int counter = 100;
 
 static __attribute__((noinline, noclone, used)) int helper(int x) { return x - counter++; }
 
