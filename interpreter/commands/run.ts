@@ -10,7 +10,7 @@ import { canAsk, confirm } from "../run/confirm.js";
 import { stopIfAsked } from "../run/context.js";
 import { execute, verifyAll, type Execution } from "../run/execute.js";
 import { interruptedUpdates, Sessions } from "../run/sessions.js";
-import { findTargets, listed, type Targets } from "../run/targets.js";
+import { findTargets, listed, someProcessRuns, type Targets } from "../run/targets.js";
 import { fileTrust, readScript } from "../script.js";
 import type { Command, CommandContext } from "./command.js";
 
@@ -139,8 +139,8 @@ async function targetsRun(
 ): Promise<boolean> {
   let all = true;
   for (const update of plan.updates) {
-    const exe = update.checked.target?.exe?.value ?? "";
-    if ((await engine.findProcesses(exe)).length > 0) continue;
+    if (await someProcessRuns(engine, update)) continue;
+    const exe = update.checked.target?.exe?.value ?? update.name;
     context.tally.warn(`no process runs ${exe} now: nothing was verified against one`);
     all = false;
   }

@@ -2,8 +2,8 @@
  * Which processes an update goes to: those that the person named, else the one
  * (or the one tree) that runs the script's target.
  */
-import { resolve } from "node:path";
-import { basename, dirname } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import type { Engine, ProcessInfo } from "../../native/engine.js";
 import { EngineError } from "../../native/engine.js";
 import { diagnose, diagnoseEngineError } from "../diagnose.js";
@@ -20,7 +20,7 @@ export interface Targets {
   readonly roots: readonly ProcessInfo[];
 }
 
-/** `"absent"`: nothing runs the target (only where `absenceAllowed`). */
+/** Finds the processes of every update of a plan. Throws Stop when one cannot be told for sure. */
 export async function findTargets(
   context: RunContext,
   engine: Engine,
@@ -77,9 +77,21 @@ async function readNamed(
 }
 
 /** Whether a process runs the executable that a target names (base name, or path from the script). */
-export function runsExecutable(process: ProcessInfo, exe: string, scriptPath: string): boolean {
-  if (!exe.includes("/")) return basename(process.exe) === exe;
-  return process.exe === resolve(dirname(scriptPath), exe);
+function runsExecutable(process: ProcessInfo, exe: string, scriptPath: string): boolean {
+  const wanted = wantedExecutable(exe, scriptPath);
+  return wanted.includes("/") ? process.exe === wanted : basename(process.exe) === wanted;
+}
+
+/** A target's executable as the engine takes it: a base name, or the path of the file that links lead to. */
+function wantedExecutable(exe: string, scriptPath: string): string {
+  if (!exe.includes("/")) return exe;
+  const path = resolve(dirname(scriptPath), exe);
+  try {
+    return realpathSync(path);
+  } catch {
+    // It was deleted or replaced while it runs: the kernel still tells the old path.
+    return path;
+  }
 }
 
 function refuse(context: RunContext, parts: Parameters<typeof diagnose>[0]): never {
@@ -106,6 +118,14 @@ function checkExecutable(
   }
 }
 
+/** Whether any process runs the target of an update (true where it names none). */
+export async function someProcessRuns(engine: Engine, update: UpdatePlan): Promise<boolean> {
+  const exe = update.checked.target?.exe;
+  if (exe === undefined) return true;
+  const wanted = wantedExecutable(exe.value, update.checked.span.file.path);
+  return (await engine.findProcesses(wanted)).length > 0;
+}
+
 async function findByTarget(
   context: RunContext,
   engine: Engine,
@@ -123,10 +143,9 @@ async function findByTarget(
     );
     throw new Stop("invalid");
   }
-  const wanted = exe.value.includes("/")
-    ? resolve(dirname(update.checked.span.file.path), exe.value)
-    : exe.value;
-  const found = await engine.findProcesses(wanted);
+  const found = await engine.findProcesses(
+    wantedExecutable(exe.value, update.checked.span.file.path),
+  );
   if (found.length === 0) {
     refuse(context, {
       code: "no-process",

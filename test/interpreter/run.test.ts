@@ -1,6 +1,8 @@
 /** `polus run` from script to outcome, on the fake engine. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
 import { Workplace } from "./command.js";
 import { fakeProcess } from "./fake_engine.js";
 
@@ -360,5 +362,26 @@ test("a C file is compiled; its errors stand where the file has them", async () 
   assert.ok(bad.places.includes("c-error@2:10"), bad.places.join());
   assert.is(bad.diagnostics[0]?.file, `${place.folder}/x.c`);
 });
+
+if (process.geteuid?.() === 0) {
+  test("as root, files that others can change are refused, unless the operator insists", async () => {
+    const place = new Workplace({ processes: [fakeProcess(1)] });
+    chmodSync(join(place.folder, "a.so"), 0o666);
+    const patch = await place.script(one);
+    assert.is(patch.code, 1);
+    assert.equal(patch.places, ["untrusted-file@4:16"]);
+    assert.match(patch.diagnostics[0]?.suggestion ?? "", "--insecure-files");
+    chmodSync(join(place.folder, "a.so"), 0o644);
+    chmodSync(place.folder, 0o777);
+    const folder = await place.script(one);
+    assert.is(folder.code, 1);
+    assert.match(folder.diagnostics[0]?.message ?? "", "is writable by other users");
+    assert.equal(place.world.calls, []);
+    const insisting = await place.script(one, "--insecure-files");
+    assert.is(insisting.code, 0);
+    assert.is(insisting.diagnostics[0]?.code, "insecure-files");
+    assert.match(insisting.done.warnings?.join() ?? "", "--insecure-files");
+  });
+}
 
 test.run();
