@@ -252,8 +252,8 @@ export interface AssertStatement extends Node {
 export interface IfStatement extends Node {
   readonly kind: "if";
   readonly condition: Expression;
-  readonly then: Block;
-  readonly otherwise?: Block | IfStatement;
+  readonly whenTrue: Block;
+  readonly whenFalse?: Block | IfStatement;
 }
 
 /** `while (EXPR) { … }`. */
@@ -489,8 +489,8 @@ export interface BinaryExpression extends Node {
 export interface ConditionalExpression extends Node {
   readonly kind: "conditional";
   readonly condition: Expression;
-  readonly then: Expression;
-  readonly otherwise: Expression;
+  readonly whenTrue: Expression;
+  readonly whenFalse: Expression;
 }
 
 /**

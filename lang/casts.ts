@@ -117,8 +117,8 @@ export function settleCasts(expression: Expression, isType: (name: string) => bo
       return {
         ...expression,
         condition: settle(expression.condition),
-        then: settle(expression.then),
-        otherwise: settle(expression.otherwise),
+        whenTrue: settle(expression.whenTrue),
+        whenFalse: settle(expression.whenFalse),
       };
     case "sizeof":
       return settleSizeof(expression, settle);

@@ -3,12 +3,13 @@
  * second); the same package ships one file with the same content (13 ms), which its
  * `exports` do not name, so it is found beside the entry.
  */
+import type * as chevrotainTypes from "chevrotain";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-type Chevrotain = typeof import("chevrotain");
+type Chevrotain = typeof chevrotainTypes;
 
 async function load(): Promise<Chevrotain> {
   const entry = createRequire(import.meta.url).resolve("chevrotain");

@@ -130,7 +130,7 @@ export const Mutation = createToken({
 /** What no script may contain; the parser sees it, so that one mistake is one message. */
 export const Unknown = createToken({
   name: "Unknown",
-  pattern: /[^\x00-\x7f]+|[^]/,
+  pattern: /[^\t-~]+|[^]/,
   line_breaks: true,
   categories: [AnyToken],
 });
@@ -198,10 +198,52 @@ export const Call = word("call");
 export const Apply = word("apply");
 
 const words = [
-  ...[Import, Recipe, Update, Target, Patch, From, After, Before, Replace, In, With, Data, Each],
-  ...[Size, Forward, Backward, On, New, Free, C, Rollback, Point, To, Taint, Always, Check],
-  ...[Recover, Otherwise, Fail, Warn, Failure, Keep, Complete, Within, Exe, BuildId, Scope],
-  ...[SetWord, Let, Print, Assert, Sleep, Wait, Until, Call, Apply],
+  Import,
+  Recipe,
+  Update,
+  Target,
+  Patch,
+  From,
+  After,
+  Before,
+  Replace,
+  In,
+  With,
+  Data,
+  Each,
+  Size,
+  Forward,
+  Backward,
+  On,
+  New,
+  Free,
+  C,
+  Rollback,
+  Point,
+  To,
+  Taint,
+  Always,
+  Check,
+  Recover,
+  Otherwise,
+  Fail,
+  Warn,
+  Failure,
+  Keep,
+  Complete,
+  Within,
+  Exe,
+  BuildId,
+  Scope,
+  SetWord,
+  Let,
+  Print,
+  Assert,
+  Sleep,
+  Wait,
+  Until,
+  Call,
+  Apply,
 ];
 
 /** A keyword of C: it can name nothing. */
@@ -243,8 +285,21 @@ export const Reserved = createToken({
 });
 
 const keywords = [
-  ...[Const, Volatile, Struct, Union, Enum, If, Else, While, For, Break, Continue, Return, Sizeof],
-  ...[BasicType, Reserved],
+  Const,
+  Volatile,
+  Struct,
+  Union,
+  Enum,
+  If,
+  Else,
+  While,
+  For,
+  Break,
+  Continue,
+  Return,
+  Sizeof,
+  BasicType,
+  Reserved,
 ];
 
 // --- what is not seen by the grammar --------------------------------------------

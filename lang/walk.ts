@@ -16,7 +16,7 @@ export function expressionParts(expression: Expression): readonly Expression[] {
     case "binary":
       return [expression.left, expression.right];
     case "conditional":
-      return [expression.condition, expression.then, expression.otherwise];
+      return [expression.condition, expression.whenTrue, expression.whenFalse];
     case "sizeof":
       return expression.operand.kind === "type-name"
         ? expression.operand.dimensions
@@ -68,9 +68,11 @@ export function statementExpressions(statement: Statement): readonly Expression[
 export function statementBlocks(statement: Statement): readonly Block[] {
   switch (statement.kind) {
     case "if": {
-      const { then, otherwise } = statement;
-      if (otherwise === undefined) return [then];
-      return otherwise.kind === "if" ? [then, ...statementBlocks(otherwise)] : [then, otherwise];
+      const { whenTrue, whenFalse } = statement;
+      if (whenFalse === undefined) return [whenTrue];
+      return whenFalse.kind === "if"
+        ? [whenTrue, ...statementBlocks(whenFalse)]
+        : [whenTrue, whenFalse];
     }
     case "while":
     case "for":

@@ -96,7 +96,7 @@ export class Constants {
       case "conditional": {
         const holds = this.#condition(expression.condition);
         if (holds === null) return null;
-        return this.evaluate(holds ? expression.then : expression.otherwise);
+        return this.evaluate(holds ? expression.whenTrue : expression.whenFalse);
       }
       case "cast":
       case "sizeof": {

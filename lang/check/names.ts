@@ -120,11 +120,11 @@ class NameChecker {
         this.#point(statement.update, statement.point);
         break;
       case "if": {
-        const { otherwise } = statement;
-        this.block(statement.then, around);
+        const { whenTrue, whenFalse } = statement;
+        this.block(whenTrue, around);
         // An `else if` is a statement of its own: its condition has names too.
-        if (otherwise?.kind === "if") this.#statement(otherwise, around);
-        else if (otherwise !== undefined) this.block(otherwise, around);
+        if (whenFalse?.kind === "if") this.#statement(whenFalse, around);
+        else if (whenFalse !== undefined) this.block(whenFalse, around);
         return;
       }
     }

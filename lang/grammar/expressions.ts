@@ -27,12 +27,12 @@ export abstract class ExpressionGrammar extends GrammarBase {
     let result: Expression = this.SUBRULE(this.operators);
     this.OPTION(() => {
       this.CONSUME(t.Question);
-      const then = this.SUBRULE1(this.expression);
+      const whenTrue = this.SUBRULE1(this.expression);
       this.CONSUME(t.Colon);
-      const otherwise = this.SUBRULE2(this.expression);
+      const whenFalse = this.SUBRULE2(this.expression);
       this.ACTION(() => {
-        const span = joinSpans(result.span, otherwise.span);
-        result = { kind: "conditional", span, condition: result, then, otherwise };
+        const span = joinSpans(result.span, whenFalse.span);
+        result = { kind: "conditional", span, condition: result, whenTrue, whenFalse };
       });
     });
     this.leave();
@@ -346,7 +346,11 @@ export abstract class ExpressionGrammar extends GrammarBase {
     if (!this.isAhead(2, t.Identifier) || !this.isAhead(3, t.RightParenthesis)) return "none";
     const startsOperand =
       [
-        ...[t.LeftParenthesis, t.Identifier, t.NumberLiteral, t.StringText, t.CharacterText],
+        t.LeftParenthesis,
+        t.Identifier,
+        t.NumberLiteral,
+        t.StringText,
+        t.CharacterText,
         t.Sizeof,
       ].some((type) => this.isAhead(4, type)) ||
       (this.isAhead(4, t.UnaryOperator) && !this.isAhead(4, t.BinaryOperator));

@@ -31,8 +31,23 @@ import { ExpressionGrammar } from "./expressions.js";
 
 /** Words that begin a statement; no recipe may be named like one. */
 export const statementWords = [
-  ...[t.SetWord, t.Let, t.Print, t.Assert, t.If, t.While, t.For, t.Break, t.Continue, t.Sleep],
-  ...[t.Wait, t.Call, t.Return, t.Apply, t.Rollback, t.Fail, t.Warn],
+  t.SetWord,
+  t.Let,
+  t.Print,
+  t.Assert,
+  t.If,
+  t.While,
+  t.For,
+  t.Break,
+  t.Continue,
+  t.Sleep,
+  t.Wait,
+  t.Call,
+  t.Return,
+  t.Apply,
+  t.Rollback,
+  t.Fail,
+  t.Warn,
 ];
 
 export const statementContext: ListContext = {
@@ -124,11 +139,11 @@ export abstract class StatementGrammar extends ExpressionGrammar {
     this.enter();
     const first = this.CONSUME(t.If);
     const condition = this.SUBRULE(this.condition);
-    const then = this.SUBRULE1(this.block);
-    let otherwise: Block | IfStatement | undefined;
+    const whenTrue = this.SUBRULE1(this.block);
+    let whenFalse: Block | IfStatement | undefined;
     this.OPTION(() => {
       this.CONSUME(t.Else);
-      otherwise = this.OR<Block | IfStatement>({
+      whenFalse = this.OR<Block | IfStatement>({
         DEF: [
           { ALT: () => this.SUBRULE2(this.ifStatement) },
           { ALT: () => this.SUBRULE3(this.block) },
@@ -138,7 +153,7 @@ export abstract class StatementGrammar extends ExpressionGrammar {
     });
     this.leave();
     const span = this.since(first);
-    return { kind: "if", span, condition, then, ...(otherwise && { otherwise }) };
+    return { kind: "if", span, condition, whenTrue, ...(whenFalse && { whenFalse }) };
   });
 
   /** `(EXPR)` of `if` and `while`. */
