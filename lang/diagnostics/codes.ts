@@ -64,7 +64,7 @@ export const codes = {
     () => "`in` can only follow a variable, a function or their members",
   ),
   "invalid-type": error<{ text: string }>(({ text }) => `\`${text}\` is no type of C`),
-  "too-deep": error(() => "this is nested too deeply"),
+  "too-deep": error(() => "this is too long, or nested too deeply"),
 
   // --- names ---
   duplicate: error<{ what: string; name: string }>(

@@ -35,7 +35,10 @@ interface OpenList {
 /** How deep expressions and blocks may be nested: the parser's stack grows with them. */
 const maximumDepth = 100;
 
-/** Thrown through the parser where nesting exceeds the limit; not a RecognitionException. */
+/** How many operators and suffixes a statement may have: trees grow to the left with them. */
+const maximumLength = 1_000;
+
+/** Thrown through the parser where nesting or length exceeds its limit; not a RecognitionException. */
 export class NestingError extends Error {
   constructor(readonly token: IToken) {
     super("nested too deeply");
@@ -51,6 +54,7 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   };
   #diagnostics: Diagnostic[] = [];
   #depth = 0;
+  #length = 0;
   #lists: OpenList[] = [];
   #lastRejected: IToken | undefined;
 
@@ -75,6 +79,7 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     this.interactive = interactive;
     this.#diagnostics = diagnostics;
     this.#depth = 0;
+    this.#length = 0;
     this.#lists = [];
     this.#lastRejected = undefined;
   }
@@ -157,6 +162,11 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     this.#depth--;
   }
 
+  /** Counts an operator or a suffix of the statement. */
+  protected grow(): void {
+    if (++this.#length > maximumLength) throw new NestingError(this.LA(0));
+  }
+
   // --- lists --------------------------------------------------------------------------
 
   /** `{ ITEM… }`; once a rule. `what` says what the braces belong to: "update `x`". */
@@ -188,6 +198,7 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
       GATE: () => open === undefined || !(this.isAhead(1, t.RightBrace) || this.#belongsOutside()),
       DEF: () => {
         const first = this.LA(1);
+        this.#length = 0;
         try {
           this.OR9({
             DEF: [

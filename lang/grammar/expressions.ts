@@ -47,6 +47,7 @@ export abstract class ExpressionGrammar extends GrammarBase {
       const sign = this.CONSUME(t.BinaryOperator);
       const operand = this.SUBRULE2(this.unary);
       this.ACTION(() => {
+        this.grow();
         // The token type BinaryOperator holds exactly the signs of this union.
         const operator = sign.image as BinaryOperator;
         (operators ??= []).push({ span: this.spanOf(sign), operator });
@@ -209,6 +210,7 @@ export abstract class ExpressionGrammar extends GrammarBase {
     this.MANY({
       GATE: () => this.#suffixAhead(),
       DEF: () => {
+        this.ACTION(() => this.grow());
         this.OR([
           {
             ALT: () => {

@@ -106,13 +106,14 @@ test("return takes a value on its line only", () => {
   assert.is(statement?.kind === "return" && statement.value && notate(statement.value), "(+ a 1)");
 });
 
-const words = [
-  ...["import", "recipe", "update", "target", "patch", "from", "after", "before", "replace"],
-  ...["in", "with", "data", "each", "size", "forward", "backward", "on", "new", "free", "c"],
-  ...["rollback", "point", "to", "taint", "always", "check", "recover", "otherwise", "fail"],
-  ...["warn", "failure", "keep", "complete", "within", "exe", "build_id", "scope", "set", "let"],
-  ...["print", "assert", "sleep", "wait", "until", "call", "apply", "list", "tree", "process"],
-];
+const words = `
+  import recipe update target patch from after before replace in with data each size forward
+  backward on new free c rollback point to taint always check recover otherwise fail warn
+  failure keep complete within exe build_id scope set let print assert sleep wait until call
+  apply list tree process
+`
+  .trim()
+  .split(/\s+/);
 
 for (const word of words) {
   test(`\`${word}\` also names what is the target's`, () => {
