@@ -41,6 +41,9 @@ Napi::Value Unwind(const Napi::CallbackInfo& info) {
 
   std::shared_ptr<UnwindSession>& session = modules.front()->Unwinding();
   if (session == nullptr || !session->IsFor(pid, modules)) {
+    // A session keeps all modules but its owner: were one of them to own another session with this
+    // owner in it, neither would ever be freed.
+    for (const std::shared_ptr<Module>& module : modules) module->Unwinding().reset();
     session = std::make_shared<UnwindSession>(pid, modules);
   }
   const Backtrace trace = session->Unwind(thread, most_frames);
