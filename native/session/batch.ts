@@ -5,7 +5,7 @@ import type { EventSink } from "../engine.js";
 import { readStat } from "../process/proc.js";
 import { topLevel, type UpdateRecord } from "../record/record.js";
 import { prepare } from "./prepare.js";
-import { onTarget, undoTo, type TargetProcess } from "./target_process.js";
+import { onTarget, undoTo, whileAlive, type TargetProcess } from "./target_process.js";
 import { missingPatches, planUpdate, type ReadUpdate } from "./update_plan.js";
 
 export interface Metrics {
@@ -41,56 +41,60 @@ export class Batch {
     private readonly metrics: Metrics,
   ) {}
 
+  /** Processes that were old until this batch made them new. */
+  flips = 0;
+
   get activated(): TargetProcess[] {
     return this.prepared.filter((p) => p.active).map((p) => p.member);
   }
 
-  async prepare(member: TargetProcess): Promise<void> {
-    try {
-      const record = member.record();
-      const selector = member.control?.selector ?? 0;
-      const own = record.updates.find((u) => u.run.id === this.run.id);
-      if (own !== undefined) {
-        // Forked from one that was prepared by this very run.
-        this.prepared.push({ member, before: own.run.before, after: topLevel(own), active: false });
-        return;
-      }
-      const missing = missingPatches(record, selector, this.update.request);
-      if (missing.length === 0) return;
-      const plan = await onTarget(member.pid, () =>
-        planUpdate(member, this.update, missing, this.run),
-      );
-      const { stallUs, stoppedThreads } = await prepare(this.tracer, member, plan, this.onEvent);
-      this.metrics.stallUsMax = Math.max(this.metrics.stallUsMax, stallUs);
-      this.metrics.stoppedThreadsMax = Math.max(this.metrics.stoppedThreadsMax, stoppedThreads);
-      this.prepared.push({
-        member,
-        before: plan.selectorBefore,
-        after: plan.selectorAfter,
-        active: false,
-      });
-    } catch (error) {
-      // In a tree, processes come and go.
-      if (member.alive || this.update.request.scope === "process") throw error;
+  /** @returns false if the process carried the update already, by its own or by inheritance */
+  async prepare(member: TargetProcess): Promise<boolean> {
+    const record = await onTarget(member.pid, () => member.record());
+    const own = record.updates.find((u) => u.run.id === this.run.id);
+    if (own !== undefined) {
+      // Forked from one that was prepared by this very run.
+      this.prepared.push({ member, before: own.run.before, after: topLevel(own), active: false });
+      return false;
+    }
+    const selector = member.control?.selector ?? 0;
+    const missing = missingPatches(record, selector, this.update.request);
+    if (missing.length === 0) return false;
+    const plan = await onTarget(member.pid, () =>
+      planUpdate(member, this.update, missing, this.run),
+    );
+    const { stallUs, stoppedThreads } = await prepare(this.tracer, member, plan, this.onEvent);
+    this.metrics.stallUsMax = Math.max(this.metrics.stallUsMax, stallUs);
+    this.metrics.stoppedThreadsMax = Math.max(this.metrics.stoppedThreadsMax, stoppedThreads);
+    this.prepared.push({
+      member,
+      before: plan.selectorBefore,
+      after: plan.selectorAfter,
+      active: false,
+    });
+    return true;
+  }
+
+  /**
+   * The flip, in every process that is prepared and not active yet.
+   * @param essential processes whose end is an error; others may come and go
+   */
+  async activate(essential: ReadonlySet<TargetProcess>): Promise<void> {
+    for (const p of this.prepared) {
+      if (p.active) continue;
+      const work = (): void => p.member.control?.select(p.after);
+      // Where it was inherited from a process that was active already, it is so here.
+      if ((p.member.control?.selector ?? 0) < p.after) this.flips += 1;
+      if (essential.has(p.member)) await onTarget(p.member.pid, work);
+      else if ((await whileAlive(p.member, () => (work(), true))) === null) continue;
+      p.active = true;
+      this.onEvent({ event: "activated", pid: p.member.pid, update: this.update.request.name });
     }
   }
 
-  /** The flip, everywhere; then the record says that it was everywhere. */
-  async activate(): Promise<TargetProcess[]> {
-    for (const p of this.prepared) {
-      if (p.active) continue;
-      try {
-        await onTarget(p.member.pid, () => p.member.control?.select(p.after));
-        p.active = true;
-        this.onEvent({ event: "activated", pid: p.member.pid, update: this.update.request.name });
-      } catch (error) {
-        if (p.member.alive || this.update.request.scope === "process") throw error;
-      }
-    }
-    for (const p of this.prepared) {
-      if (p.member.alive) await onTarget(p.member.pid, () => this.markFinished(p.member));
-    }
-    return this.activated;
+  /** Lets the records say that the update is active everywhere. */
+  async finish(): Promise<void> {
+    for (const p of this.prepared) await whileAlive(p.member, () => this.markFinished(p.member));
   }
 
   private markFinished(member: TargetProcess): void {
@@ -107,11 +111,6 @@ export class Batch {
 
   /** Back to before in every process that came so far. */
   async undo(): Promise<void> {
-    for (const p of this.prepared) {
-      if (!p.member.alive) continue;
-      const control = p.member.control;
-      if (control === null) continue;
-      await onTarget(p.member.pid, () => undoTo(p.member, p.before));
-    }
+    for (const p of this.prepared) await whileAlive(p.member, () => undoTo(p.member, p.before));
   }
 }

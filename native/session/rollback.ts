@@ -9,7 +9,7 @@ import {
   type TargetRecord,
   type UpdateRecord,
 } from "../record/record.js";
-import { onTarget, type TargetProcess } from "./target_process.js";
+import { onTarget, whileAlive, type TargetProcess } from "./target_process.js";
 
 export interface RollbackTarget {
   readonly update: string;
@@ -133,13 +133,13 @@ export async function rollBackTo(
     // The intent first, everywhere: a rollback that is cut short can be finished by `recover`.
     if (todo.length > 1) {
       for (const { process, what } of todo) {
-        await inProcess(process, () =>
+        await whileAlive(process, () =>
           process.control?.write({ ...process.record(), pending: { id, ...what } }),
         );
       }
     }
     for (const { process, what } of todo) {
-      await inProcess(process, () => {
+      await whileAlive(process, () => {
         const control = process.control;
         if (control === null) return;
         const gone = process
@@ -155,7 +155,7 @@ export async function rollBackTo(
       });
     }
     for (const { process, what } of todo) {
-      await inProcess(process, () =>
+      await whileAlive(process, () =>
         process.control?.write(rolledBackTo(process.record(), what.selector)),
       );
     }
@@ -171,13 +171,4 @@ export async function rollBackTo(
     update: goal.update,
     point: goal.point,
   };
-}
-
-/** A process that ends meanwhile has nothing left to roll back. */
-async function inProcess(process: TargetProcess, work: () => void): Promise<void> {
-  try {
-    await onTarget(process.pid, work);
-  } catch (error) {
-    if (process.alive) throw error;
-  }
 }

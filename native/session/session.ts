@@ -18,16 +18,30 @@ import { Batch, newRun, type Metrics } from "./batch.js";
 import { activeFramesOf, stacksOf } from "./active_frames.js";
 import { recoverAll } from "./recover.js";
 import { rollBackTo, type RollbackTarget } from "./rollback.js";
-import { needsRecovery, onTarget, TargetProcess } from "./target_process.js";
+import { needsRecovery, onTarget, TargetProcess, whileAlive } from "./target_process.js";
 import { missingPatches, planUpdate, readUpdate, type ReadUpdate } from "./update_plan.js";
 
-/** How often a tree is looked over for processes that were born while others were prepared. */
-const mostTreePasses = 50;
+/** For how long new processes of a tree are run after. */
+const treePatienceMs = 15_000;
+
+function checkPatience(deadline: number): void {
+  if (Date.now() < deadline) return;
+  throw new EngineError(
+    "CANNOT_STOP",
+    "refused",
+    "processes are born faster than they can be prepared",
+  );
+}
 
 export class EngineSession implements Session {
   private readonly modules: ModuleCache = new Map();
+  /** The processes that were named. */
+  private readonly roots: ReadonlySet<TargetProcess>;
+  /** Those, and descendants that were found since. */
   private readonly members: TargetProcess[];
   private tracer: TracerHandle | null = null;
+  /** Children that the kernel has told of and that nobody has looked at. */
+  private readonly born: number[] = [];
   readonly processes: readonly ProcessInfo[];
 
   /** @throws EngineError refused; see TargetProcess.open */
@@ -36,12 +50,11 @@ export class EngineSession implements Session {
     private readonly onEvent: EventSink,
   ) {
     this.members = [...new Set(pids)].map((pid) => TargetProcess.open(pid, this.modules));
+    this.roots = new Set(this.members);
     this.processes = this.members.map((m) => processInfo(m.pid));
   }
 
-  async verify(
-    request: UpdateRequest,
-  ): Promise<{
+  async verify(request: UpdateRequest): Promise<{
     readonly result: "ready" | "already-applied";
     readonly functions: number;
     readonly imports: number;
@@ -52,7 +65,7 @@ export class EngineSession implements Session {
     let imports = 0;
     let ready = false;
     for (const member of this.scopeOf(request.scope)) {
-      await onTarget(member.pid, () => {
+      await this.whileNeeded(member, undefined, () => {
         const missing = missingPatches(member.record(), member.control?.selector ?? 0, request);
         if (missing.length === 0) return;
         ready = true;
@@ -66,8 +79,7 @@ export class EngineSession implements Session {
 
   async apply(request: UpdateRequest): Promise<OperationResult> {
     const update = readUpdate(request);
-    const interrupted = this.scopeOf(request.scope).filter((m) => needsRecovery(m));
-    if (interrupted.length > 0) await this.recover();
+    if (await this.isInterrupted(request.scope)) await this.recover();
     const metrics: Metrics = { stallUsMax: 0, stoppedThreadsMax: 0 };
     try {
       const verified = await this.verify(request);
@@ -86,7 +98,7 @@ export class EngineSession implements Session {
 
   /** Given processes only: prepared one after another, then activated. */
   private async applyToEach(update: ReadUpdate, metrics: Metrics): Promise<TargetProcess[]> {
-    const members = this.members;
+    const members = [...this.roots];
     this.onEvent({
       event: "attached",
       processes: members.length,
@@ -95,7 +107,9 @@ export class EngineSession implements Session {
     const batch = new Batch(this.openTracer(), update, this.onEvent, metrics);
     try {
       for (const member of members) await batch.prepare(member);
-      return await batch.activate();
+      await batch.activate(this.roots);
+      await batch.finish();
+      return batch.activated;
     } catch (error) {
       await batch.undo();
       throw error;
@@ -106,37 +120,37 @@ export class EngineSession implements Session {
   private async applyToTree(update: ReadUpdate, metrics: Metrics): Promise<TargetProcess[]> {
     const tracer = this.openTracer();
     const batch = new Batch(tracer, update, this.onEvent, metrics);
-    const followed = new Set<number>();
-    try {
+    const known = new Set<TargetProcess>();
+    // Follows and prepares those that are new; false once all of them had inherited it.
+    const prepareNew = async (): Promise<boolean> => {
+      const fresh = this.scopeOf("tree").filter((m) => !known.has(m));
       let threads = 0;
-      for (let pass = 0; ; pass++) {
-        if (pass > mostTreePasses) {
-          throw new EngineError(
-            "CANNOT_STOP",
-            "refused",
-            "processes are born faster than they can be prepared",
-          );
-        }
-        const fresh = this.scopeOf("tree").filter((m) => !followed.has(m.pid));
-        if (fresh.length === 0) break;
-        for (const member of fresh) {
-          followed.add(member.pid);
-          threads += await this.follow(tracer, member);
-        }
-        if (pass === 0) this.onEvent({ event: "attached", processes: fresh.length, threads });
-        for (const member of fresh) if (member.alive) await batch.prepare(member);
+      let prepared = false;
+      for (const member of fresh) {
+        threads += await this.whileNeeded(member, 0, () =>
+          addon.tracerFollow(tracer, member.handle),
+        );
       }
-      for (let pass = 0; pass <= mostTreePasses; pass++) {
-        await batch.activate();
-        // Born of a process that was prepared and not yet active: it carries all but the flip.
-        const late = this.scopeOf("tree").filter((m) => !followed.has(m.pid));
-        if (late.length === 0) break;
-        for (const member of late) {
-          followed.add(member.pid);
-          await this.follow(tracer, member);
-          if (member.alive) await batch.prepare(member);
-        }
+      if (known.size === 0) this.onEvent({ event: "attached", processes: fresh.length, threads });
+      for (const member of fresh) {
+        known.add(member);
+        if (await this.whileNeeded(member, false, () => batch.prepare(member))) prepared = true;
       }
+      return prepared;
+    };
+    const deadline = Date.now() + treePatienceMs;
+    try {
+      while (await prepareNew()) checkPatience(deadline);
+      await batch.activate(this.roots);
+      // Born of a process that was prepared and not yet active: only the flip is missing.
+      for (let inactive = true; inactive;) {
+        checkPatience(deadline);
+        const before = batch.flips;
+        await prepareNew();
+        await batch.activate(this.roots);
+        inactive = batch.flips > before;
+      }
+      await batch.finish();
       return batch.activated;
     } catch (error) {
       await batch.undo();
@@ -144,31 +158,38 @@ export class EngineSession implements Session {
     }
   }
 
-  /** A process that ends meanwhile is no hindrance. */
-  private async follow(tracer: TracerHandle, member: TargetProcess): Promise<number> {
-    try {
-      return await onTarget(member.pid, () => addon.tracerFollow(tracer, member.handle));
-    } catch (error) {
-      if (!member.alive) return 0;
-      throw error;
-    }
+  /** Work on a process that may end, unless it is one of those that were named. */
+  private async whileNeeded<T>(
+    member: TargetProcess,
+    otherwise: T,
+    work: () => T | Promise<T>,
+  ): Promise<T> {
+    if (this.roots.has(member)) return onTarget(member.pid, work);
+    return (await whileAlive(member, work)) ?? otherwise;
   }
 
   async rollback(
     to?: RollbackTarget,
   ): Promise<OperationResult & { readonly update: string | null; readonly point: string | null }> {
-    if (this.members.some((m) => needsRecovery(m))) await this.recover();
+    if (await this.isInterrupted("process")) await this.recover();
     const wantsTree = this.rollsBackTree(to);
     return rollBackTo(
-      () => (wantsTree ? this.scopeOf("tree").filter((m) => m.control !== null) : this.members),
+      () => (wantsTree ? this.scopeOf("tree").filter((m) => m.control !== null) : [...this.roots]),
       to,
       this.onEvent,
     );
   }
 
+  private async isInterrupted(scope: "process" | "tree"): Promise<boolean> {
+    for (const member of this.scopeOf(scope)) {
+      if (await this.whileNeeded(member, false, () => needsRecovery(member))) return true;
+    }
+    return false;
+  }
+
   /** With an update of scope `tree`, the descendants that carry it are rolled back too. */
   private rollsBackTree(to: RollbackTarget | undefined): boolean {
-    return this.members.some((m) => {
+    return [...this.roots].some((m) => {
       const active = m.record().updates.filter((u) => !isRolledBack(u));
       const from =
         to === undefined ? active.length - 1 : active.findIndex((u) => u.name === to.update);
@@ -225,25 +246,18 @@ export class EngineSession implements Session {
    * executable; other programs that the server has started are none of its versions.
    */
   private scopeOf(scope: "process" | "tree"): TargetProcess[] {
-    if (scope === "process") return this.members;
+    if (scope === "process") return [...this.roots];
     for (const root of [...this.members]) {
       if (!root.alive) continue;
       const exe = executableIdentity(root.pid);
-      for (const pid of descendantsOf(root.pid)) {
+      for (const pid of [...descendantsOf(root.pid), ...this.born.splice(0)]) {
         if (this.members.some((m) => m.pid === pid && m.alive) || executableIdentity(pid) !== exe)
           continue;
         try {
           this.members.push(TargetProcess.open(pid, this.modules));
         } catch (error) {
           const state = readStat(pid)?.state;
-          // Traced by us: one that was born while we follow its parent.
-          if (
-            error instanceof EngineError &&
-            error.code === "ALREADY_TRACED" &&
-            this.tracer !== null
-          ) {
-            this.members.push(TargetProcess.open(pid, this.modules, true));
-          } else if (state !== undefined && state !== "Z") throw error;
+          if (state !== undefined && state !== "Z") throw error;
         }
       }
     }
@@ -252,8 +266,11 @@ export class EngineSession implements Session {
 
   private openTracer(): TracerHandle {
     this.tracer ??= addon.createTracer((kind, pid, parent) => {
-      if (kind === "born") this.onEvent({ event: "process_born", pid, parent });
-      else this.onEvent({ event: "process_gone", pid, why: kind });
+      if (kind === "born") {
+        // It may leave the tree before anybody looks: a daemon's child, reparented.
+        this.born.push(pid);
+        this.onEvent({ event: "process_born", pid, parent });
+      } else this.onEvent({ event: "process_gone", pid, why: kind });
     });
     return this.tracer;
   }

@@ -1,4 +1,5 @@
 /** One process of a session: pinned, with its modules and what it carries of earlier updates. */
+import { existsSync } from "node:fs";
 import { addon, type TargetHandle } from "../addon/addon.js";
 import { EngineError, type FailureKind } from "../engine.js";
 import {
@@ -51,6 +52,11 @@ export async function onTarget<T>(pid: number, work: () => T | Promise<T>): Prom
   }
 }
 
+/** Processes that are born of followed ones are traced by our own tracer thread. */
+function isOwnThread(tid: number): boolean {
+  return existsSync(`/proc/self/task/${tid}`);
+}
+
 export class TargetProcess {
   private constructor(
     readonly pid: number,
@@ -58,17 +64,21 @@ export class TargetProcess {
     /** As /proc had it when the process was opened. */
     readonly threads: number,
     private readonly cache: ModuleCache,
-  ) {}
+  ) {
+    this.probe = readMaps(pid).find((m) => m.permissions.startsWith("r"))?.start ?? 0n;
+  }
 
+  /** Some address that is mapped for as long as the program runs. */
+  private readonly probe: bigint;
   private moduleList: readonly LoadedModule[] | null = null;
   private region: ControlRegion | null = null;
 
   /**
    * Pins a process and looks whether it can be a target at all. Writes nothing.
-   * @param tracedByUs it was born of a process that this session follows
+   * @param onlyToRead another tracer is no hindrance then
    * @throws EngineError refused: NO_SUCH_PROCESS, KERNEL_THREAD, OWN_PROCESS, PERMISSION, ALREADY_TRACED
    */
-  static open(pid: number, cache: ModuleCache, tracedByUs = false): TargetProcess {
+  static open(pid: number, cache: ModuleCache, onlyToRead = false): TargetProcess {
     const refuse = (code: string, message: string, help?: string): never => {
       throw new EngineError(code, "refused", message, {
         pid,
@@ -91,7 +101,7 @@ export class TargetProcess {
         `use --pid ${group}`,
       );
     const tracer = Number(status.get("TracerPid") ?? "0");
-    if (tracer !== 0 && !tracedByUs)
+    if (tracer !== 0 && !onlyToRead && !isOwnThread(tracer))
       refuse(
         "ALREADY_TRACED",
         `process ${pid} is traced by process ${tracer}`,
@@ -108,8 +118,12 @@ export class TargetProcess {
     return new TargetProcess(pid, handle, stat.threads, cache);
   }
 
+  /** False as soon as the process has given up its memory, even if nobody has waited for it yet. */
   get alive(): boolean {
-    return addon.targetAlive(this.handle);
+    return (
+      addon.targetAlive(this.handle) &&
+      addon.readMemorySome(this.handle, this.probe, 1).length === 1
+    );
   }
 
   get modules(): readonly LoadedModule[] {
@@ -165,4 +179,20 @@ export function undoTo(member: TargetProcess, selector: number): void {
   if (control === null) return;
   if (control.selector > selector) control.select(selector);
   control.write(rolledBackTo(control.read(), selector));
+}
+
+/**
+ * Work on a process that may end at any moment, as those of a tree do.
+ * @returns `null` if it ended meanwhile
+ */
+export async function whileAlive<T>(
+  member: TargetProcess,
+  work: () => T | Promise<T>,
+): Promise<T | null> {
+  try {
+    return await onTarget(member.pid, work);
+  } catch (error) {
+    if (member.alive) throw error;
+    return null;
+  }
 }

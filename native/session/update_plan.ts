@@ -561,7 +561,7 @@ class Planner {
       arenas: this.arenas,
       hooks: this.hooks,
       images: this.imageRecords,
-      updates: trimHistory([...this.record.updates.filter((u) => u !== before), update]),
+      updates: trimHistory([...this.record.updates.filter((u) => u.name !== request.name), update]),
       pending: null,
     };
   }
