@@ -1,5 +1,6 @@
 /** What the front end needs of a file system: an interface, so that tests need no disk. */
 import {
+  accessSync,
   closeSync,
   constants,
   fstatSync,
@@ -72,7 +73,10 @@ export const diskFiles: FileAccess = {
   probe(path) {
     try {
       const status = statSync(path);
-      if (status.isFile()) return { kind: "file" };
+      if (status.isFile()) {
+        accessSync(path, constants.R_OK);
+        return { kind: "file" };
+      }
       const reason = status.isDirectory() ? "it is a directory" : "it is no regular file";
       return { kind: "refused", reason };
     } catch (error) {
