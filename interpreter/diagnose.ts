@@ -1,8 +1,8 @@
 /** Makes the diagnostics that the interpreter itself has to tell; those of a script's text are lang's. */
 import type { Diagnostic, Note, Severity } from "../lang/diagnostics/diagnostic.js";
 import { SourceFile, type Span } from "../lang/source.js";
-import type { EngineError } from "../native/engine.js";
-import type { CheckedUpdate } from "../lang/check/checked.js";
+import type { EngineError, UpdateRequest } from "../native/engine.js";
+import type { CheckedPatch, CheckedUpdate } from "../lang/check/checked.js";
 
 export interface DiagnosticParts {
   readonly severity?: Severity;
@@ -49,22 +49,29 @@ function suggestionOf(error: EngineError): string | null {
   return [nearest, help ?? null].filter((part) => part !== null).join(" ") || null;
 }
 
+/** What an engine's error is about, as far as the caller knows. */
+export interface ErrorSubject {
+  readonly update?: CheckedUpdate | undefined;
+  readonly request?: UpdateRequest | undefined;
+}
+
 /** An engine's error, at the words of the update that it is about. */
-export function diagnoseEngineError(
-  error: EngineError,
-  update?: CheckedUpdate,
-  span?: Span,
-): Diagnostic {
+export function diagnoseEngineError(error: EngineError, about: ErrorSubject = {}): Diagnostic {
+  const { update, request } = about;
   return diagnose({
     code: codeOfEngine(error.code),
     message: error.message,
-    span: (update === undefined ? undefined : spanOfSubject(error, update)) ?? span ?? update?.span,
+    span: update === undefined ? undefined : (spanOfSubject(error, update, request) ?? update.span),
     suggestion: suggestionOf(error),
   });
 }
 
 /** Where the script names what an error is about; `undefined` where nothing matches. */
-export function spanOfSubject(error: EngineError, update: CheckedUpdate): Span | undefined {
+function spanOfSubject(
+  error: EngineError,
+  update: CheckedUpdate,
+  request: UpdateRequest | undefined,
+): Span | undefined {
   const { subject } = error.details;
   if (error.code.includes("BUILD_ID")) {
     const place = update.target?.buildId?.span;
@@ -87,8 +94,25 @@ export function spanOfSubject(error: EngineError, update: CheckedUpdate): Span |
     }
     if (update.target?.exe?.value === subject) return update.target.exe.span;
   }
-  // With one patch only, it is the one (a missing import, a damaged object).
-  return update.patches.length === 1 ? update.patches[0]?.source.span : undefined;
+  return patchThatMentions(subject, update, request)?.source.span;
+}
+
+/** The one patch that holds a name (an import, say) among its strings; the only one if there is but one. */
+function patchThatMentions(
+  subject: string | undefined,
+  update: CheckedUpdate,
+  request: UpdateRequest | undefined,
+): CheckedPatch | undefined {
+  const [only, ...others] = update.patches;
+  if (others.length === 0) return only;
+  if (subject === undefined || subject === "" || request === undefined) return undefined;
+  const name = Buffer.from(`\0${subject}\0`);
+  const holders = request.patches.filter(({ bytes }) =>
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(name),
+  );
+  return holders.length === 1
+    ? update.patches.find((patch) => patch.name === holders[0]?.name)
+    : undefined;
 }
 
 /** An internal error as a diagnostic: one sentence, never a stack. */

@@ -37,7 +37,7 @@ async function checkProcess(
   const { reporter, tally } = context;
   const engine = await context.engine();
   const targets = await findTargets(context, engine, plan, [pid]);
-  for (const [update, processes] of targets.byUpdate) {
+  for (const [update, { processes }] of targets.byUpdate) {
     tally.addPids(processes.map((process) => process.pid));
     reporter.progress({
       event: "processes",
@@ -63,7 +63,7 @@ async function checkFile(
   for (const [update, request] of loaded.requests) {
     const verified = await engine.verifyFile(exe, request);
     for (const problem of verified.problems) {
-      reporter.diagnostic(diagnoseEngineError(problem, update.checked));
+      reporter.diagnostic(diagnoseEngineError(problem, { update: update.checked, request }));
       worst = worst === null ? problem.kind : worse(worst, problem.kind);
     }
     for (const name of verified.deferred) {

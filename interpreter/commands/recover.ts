@@ -3,7 +3,7 @@ import type { Engine } from "../../native/engine.js";
 import { EngineError } from "../../native/engine.js";
 import { parsePid } from "../command_line.js";
 import { recoverSession } from "../run/operations.js";
-import { withTree } from "../run/scope.js";
+import { scopeOfUpdates } from "../run/scope.js";
 import { Sessions } from "../run/sessions.js";
 import type { Command } from "./command.js";
 
@@ -14,10 +14,10 @@ export const run: Command = async (context) => {
   const sessions = new Sessions(context, engine, (event) => context.reporter.progress(event));
   context.beforeExit(() => sessions.close());
   const treeUpdates = await standingTreeUpdates(engine, pid);
-  const pids = treeUpdates.length === 0 ? [pid] : await withTree(engine, pid, treeUpdates);
-  context.tally.addPids(pids);
-  const session = await sessions.of(pids, { recover: false });
-  const result = await recoverSession(context, session, "asked");
+  const scope = await scopeOfUpdates(engine, pid, treeUpdates);
+  context.tally.addPids(scope.pids);
+  const session = await sessions.of(scope, { recover: false });
+  const result = await recoverSession(context, session, scope.pids, "asked");
   return result.result === "done" ? "recovered" : "skipped";
 };
 

@@ -2,8 +2,8 @@
 import { parsePid, parsePoint } from "../command_line.js";
 import type { Engine, ProcessStatus } from "../../native/engine.js";
 import { rollBack } from "../run/operations.js";
-import { Sessions } from "../run/sessions.js";
-import { withTree } from "../run/scope.js";
+import { Sessions, type SessionScope } from "../run/sessions.js";
+import { scopeOfUpdates } from "../run/scope.js";
 import type { Command } from "./command.js";
 
 export const run: Command = async (context) => {
@@ -14,9 +14,10 @@ export const run: Command = async (context) => {
   const sessions = new Sessions(context, engine, (event) => context.reporter.progress(event));
   context.beforeExit(() => sessions.close());
   const status = await engine.status(pid);
-  const pids = await pidsToRollBack(engine, pid, status, to?.update ?? null);
+  const scope = await scopeToRollBack(engine, pid, status, to?.update ?? null);
+  const { pids } = scope;
   context.tally.addPids(pids);
-  const session = await sessions.of(pids, { recover: true });
+  const session = await sessions.of(scope, { recover: true });
   // Recovering may have changed what is newest.
   const target = to ?? newestActive(await engine.status(pid));
   if (target === null) {
@@ -24,7 +25,7 @@ export const run: Command = async (context) => {
     return "skipped";
   }
   context.reporter.progress({ event: "rolling_back", ...target, pids, why: "command" });
-  const result = await rollBack(context, session, to, "asked");
+  const result = await rollBack(context, session, pids, to, "asked");
   context.tally.state =
     result.update === null || result.point === null
       ? `${target.update}.${target.point}`
@@ -40,16 +41,16 @@ function newestActive(
 }
 
 /** The process alone, or with the descendants that carry the update when that was applied to a tree. */
-async function pidsToRollBack(
+async function scopeToRollBack(
   engine: Engine,
   pid: number,
   status: ProcessStatus | null,
   update: string | null,
-): Promise<readonly number[]> {
+): Promise<SessionScope> {
   const standing = status?.updates.filter((one) => one.state !== "rolled-back") ?? [];
   const index = update === null ? -1 : standing.findIndex((one) => one.name === update);
   // All that stand above the point go with it.
   const affected = index >= 0 ? standing.slice(index) : standing.slice(-1);
   const names = affected.filter((one) => one.scope === "tree").map((one) => one.name);
-  return names.length === 0 ? [pid] : withTree(engine, pid, names);
+  return scopeOfUpdates(engine, pid, names);
 }

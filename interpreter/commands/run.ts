@@ -80,7 +80,7 @@ async function realRun(
   stopIfAsked(context);
   const sessions = new Sessions(context, engine, (event) => reporter.progress(event));
   context.beforeExit(() => sessions.close());
-  for (const processes of targets.byUpdate.values()) {
+  for (const { processes } of targets.byUpdate.values()) {
     tally.addPids(processes.map((process) => process.pid));
   }
   tally.addPids(targets.roots.map((process) => process.pid));
@@ -112,7 +112,7 @@ async function dryRun(
   listTargets(context, targets);
   const sessions = new Sessions(context, engine, (event) => reporter.progress(event));
   context.beforeExit(() => sessions.close());
-  for (const processes of targets.byUpdate.values()) {
+  for (const { processes } of targets.byUpdate.values()) {
     for (const { pid } of processes) {
       tally.addPids([pid]);
       for (const update of await interruptedUpdates(engine, pid)) {
@@ -149,7 +149,7 @@ async function targetsRun(
 
 function listTargets(context: CommandContext, targets: Targets): void {
   const { reporter } = context;
-  for (const [update, processes] of targets.byUpdate) {
+  for (const [update, { processes }] of targets.byUpdate) {
     reporter.progress({
       event: "processes",
       update: update.name,
@@ -172,7 +172,7 @@ async function askWhetherToGoOn(
 ): Promise<void> {
   if (context.parsed.flags.has("yes") || plan.updates.length === 0 || !canAsk()) return;
   const pids = new Set<number>();
-  for (const processes of targets.byUpdate.values()) {
+  for (const { processes } of targets.byUpdate.values()) {
     for (const process of processes) pids.add(process.pid);
   }
   const names = plan.updates.map((update) => update.name).join(", ");

@@ -2,7 +2,7 @@
  * Carries out a plan on its processes: everything is verified first, then the
  * steps follow one after another; when one fails, what was done is taken back.
  */
-import type { Session, UpdateRequest } from "../../native/engine.js";
+import type { ProcessInfo, UpdateRequest } from "../../native/engine.js";
 import { EngineError } from "../../native/engine.js";
 import { diagnose, diagnoseEngineError } from "../diagnose.js";
 import { Stop, worse, type BadOutcome, type Outcome } from "../outcome.js";
@@ -10,7 +10,7 @@ import type { Plan, Step, UpdatePlan } from "../plan/plan.js";
 import { waitForCompletion } from "./completion.js";
 import type { RunContext } from "./context.js";
 import { applyUpdate, rollBack } from "./operations.js";
-import type { Sessions } from "./sessions.js";
+import type { Sessions, SessionScope } from "./sessions.js";
 import type { Targets } from "./targets.js";
 import { AppliedUpdates } from "./undo.js";
 
@@ -41,7 +41,7 @@ export async function verifyAll(
   let worst: BadOutcome | null = null;
   for (const [update, request] of execution.requests) {
     try {
-      const session = await sessionFor(execution, update, options);
+      const session = await execution.sessions.of(scopeOf(execution, update), options);
       const verified = await session.verify(request);
       context.reporter.progress({
         event: "verified",
@@ -52,7 +52,7 @@ export async function verifyAll(
       });
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      context.reporter.diagnostic(diagnoseEngineError(error, update.checked));
+      context.reporter.diagnostic(diagnoseEngineError(error, { update: update.checked, request }));
       worst = worst === null ? error.kind : worse(worst, error.kind);
     }
   }
@@ -107,9 +107,10 @@ async function perform(
     case "apply":
       return performApply(context, execution, step.update, applied, progress);
     case "rollback": {
-      const session = await sessionFor(execution, step.update, { recover: true });
-      const pids = session.processes.map((process) => process.pid);
       const { update, point, position } = step;
+      const scope = scopeOf(execution, update);
+      const { pids } = scope;
+      const session = await execution.sessions.of(scope, { recover: true });
       context.reporter.progress({
         event: "rolling_back",
         update: update.name,
@@ -117,13 +118,19 @@ async function perform(
         pids,
         why: "script",
       });
-      const result = await rollBack(context, session, { update: update.name, point }, "asked");
+      const result = await rollBack(
+        context,
+        session,
+        pids,
+        { update: update.name, point },
+        "asked",
+      );
       if (result.result === "skipped") {
         progress.skipped += 1;
         return;
       }
       progress.rolledBack += 1;
-      applied.rolledBack(update, point, position, pids);
+      applied.rolledBack(update, point, position, [...pids, ...result.pids]);
       return;
     }
     case "print":
@@ -145,18 +152,19 @@ async function performApply(
   const { reporter } = context;
   const request = execution.requests.get(update);
   if (request === undefined) throw new Error(`update ${update.name} was planned but not loaded`);
-  const session = await sessionFor(execution, update, { recover: true });
-  const pids = session.processes.map((process) => process.pid);
+  const scope = scopeOf(execution, update);
+  const { pids } = scope;
+  const session = await execution.sessions.of(scope, { recover: true });
   reporter.progress({ event: "applying", update: update.name, pids });
-  const result = await applyUpdate(context, session, request);
+  const result = await applyUpdate(context, session, pids, request);
   if (result.result === "skipped") {
     progress.skipped += 1;
     reporter.progress({ event: "already_applied", update: update.name });
     return;
   }
   progress.applied += 1;
-  // Children that were born meanwhile are the session's too.
-  applied.push(update, session.processes);
+  // Children that were born meanwhile carry it too.
+  applied.push(update, { ...scope, pids: [...new Set([...pids, ...result.pids])] });
   reporter.progress({
     event: "applied",
     update: update.name,
@@ -169,16 +177,15 @@ async function performApply(
   }
 }
 
-function sessionFor(
-  execution: Execution,
-  update: UpdatePlan,
-  options: { readonly recover: boolean },
-): Promise<Session> {
-  const processes = execution.targets.byUpdate.get(update) ?? [];
-  return execution.sessions.of(
-    processes.map((process) => process.pid),
-    options,
-  );
+function scopeOf(execution: Execution, update: UpdatePlan): SessionScope {
+  const targets = execution.targets.byUpdate.get(update);
+  const pidsOf = (processes: readonly ProcessInfo[] = []): readonly number[] =>
+    processes.map((process) => process.pid);
+  return {
+    scope: update.scope,
+    roots: pidsOf(targets?.roots),
+    pids: pidsOf(targets?.processes),
+  };
 }
 
 /** A step failed: tells why, undoes, and throws Stop with the outcome. */
@@ -195,7 +202,8 @@ async function failed(
   const damaged = new Set<number>();
   let outcome: BadOutcome;
   if (error instanceof EngineError) {
-    reporter.diagnostic(diagnoseEngineError(error, update?.checked));
+    const request = update === undefined ? undefined : execution.requests.get(update);
+    reporter.diagnostic(diagnoseEngineError(error, { update: update?.checked, request }));
     outcome = error.kind;
   } else if (error instanceof Interrupted) {
     reporter.diagnostic(diagnose({ code: "interrupted", message: error.message }));
@@ -206,7 +214,7 @@ async function failed(
     outcome = tally.touched ? "inconsistent" : "failed";
   }
   if (outcome === "inconsistent" && update !== undefined) {
-    for (const process of execution.targets.byUpdate.get(update) ?? []) damaged.add(process.pid);
+    for (const pid of scopeOf(execution, update).pids) damaged.add(pid);
   }
   // Once something was changed, "refused" and "invalid" would promise too much.
   if (progress.applied + progress.rolledBack > 0) outcome = worse(outcome, "failed");

@@ -14,6 +14,7 @@ type JournaledResult = Extract<JournalEntry, { record: "operation-end" }>["resul
 export function applyUpdate(
   context: RunContext,
   session: Session,
+  pids: readonly number[],
   request: UpdateRequest,
 ): Promise<OperationResult> {
   return perform(
@@ -21,7 +22,7 @@ export function applyUpdate(
     {
       record: "operation-begin",
       operation: "apply",
-      pids: pidsOf(session),
+      pids,
       update: request.name,
       point: null,
       patches: request.patches.map((patch) => ({
@@ -41,6 +42,7 @@ export type RollbackResult = Awaited<ReturnType<Session["rollback"]>>;
 export function rollBack(
   context: RunContext,
   session: Session,
+  pids: readonly number[],
   to: { readonly update: string; readonly point: string } | null,
   kind: "asked" | "on-the-way",
 ): Promise<RollbackResult> {
@@ -49,7 +51,7 @@ export function rollBack(
     {
       record: "operation-begin",
       operation: "rollback",
-      pids: pidsOf(session),
+      pids,
       update: to?.update ?? null,
       point: to?.point ?? null,
       patches: [],
@@ -63,6 +65,7 @@ export function rollBack(
 export function recoverSession(
   context: RunContext,
   session: Session,
+  pids: readonly number[],
   kind: "asked" | "on-the-way",
 ): Promise<OperationResult> {
   return perform(
@@ -70,7 +73,7 @@ export function recoverSession(
     {
       record: "operation-begin",
       operation: "recover",
-      pids: pidsOf(session),
+      pids,
       update: null,
       point: null,
       patches: [],
@@ -78,10 +81,6 @@ export function recoverSession(
     kind,
     () => session.recover(),
   );
-}
-
-export function pidsOf(session: Session): readonly number[] {
-  return session.processes.map((process) => process.pid);
 }
 
 async function perform<Result extends OperationResult>(

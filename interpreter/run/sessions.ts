@@ -1,10 +1,26 @@
-/** The engine's sessions of one run: one for each set of processes, closed together at the end. */
+/** The engine's sessions of one run, closed together at the end. */
 import type { Engine, EventSink, Session } from "../../native/engine.js";
 import type { RunContext } from "./context.js";
 import { recoverSession } from "./operations.js";
+import { unlessGone } from "./scope.js";
+
+/** Which processes a session is for. */
+export interface SessionScope {
+  readonly scope: "process" | "tree";
+  /** What the engine is given. */
+  readonly roots: readonly number[];
+  /** All that it will work on, as far as known. */
+  readonly pids: readonly number[];
+}
+
+interface OpenSession {
+  readonly key: string;
+  readonly pids: ReadonlySet<number>;
+  readonly session: Session;
+}
 
 export class Sessions {
-  private readonly open = new Map<string, Session>();
+  private open: OpenSession[] = [];
 
   constructor(
     private readonly context: RunContext,
@@ -13,67 +29,57 @@ export class Sessions {
   ) {}
 
   /**
-   * The session of exactly these processes. Sets that overlap without being
-   * equal cannot be open at once: the earlier session is closed first.
+   * The session of these processes. Two that share a process are never open at
+   * once, since what one changes the other has not seen: the earlier is closed.
    * A session that is opened recovers an interrupted run of its processes,
    * unless `recover` is false (then nothing is written).
    */
-  async of(pids: readonly number[], options: { readonly recover: boolean }): Promise<Session> {
-    const key = keyOf(pids);
-    const known = this.open.get(key);
-    if (known !== undefined) return known;
-    const wanted = new Set(pids);
-    for (const [otherKey, other] of this.open) {
-      if (!other.processes.some((process) => wanted.has(process.pid))) continue;
-      this.open.delete(otherKey);
-      await other.close();
-    }
-    const session = await this.engine.open([...pids], this.onEvent);
-    this.open.set(key, session);
-    if (options.recover) await this.recoverFirst(session);
+  async of(scope: SessionScope, options: { readonly recover: boolean }): Promise<Session> {
+    const key = `${scope.scope} ${sorted(scope.roots).join(",")}`;
+    const known = this.open.find((other) => other.key === key);
+    if (known !== undefined) return known.session;
+    const shares = (other: OpenSession): boolean => scope.pids.some((pid) => other.pids.has(pid));
+    const inTheWay = this.open.filter(shares);
+    this.open = this.open.filter((other) => !shares(other));
+    for (const other of inTheWay) await other.session.close();
+    const session = await this.engine.open(scope.roots, this.onEvent);
+    this.open.push({ key, pids: new Set(scope.pids), session });
+    if (options.recover) await this.recoverFirst(session, scope);
     return session;
   }
 
   /** Closes all; the first error is thrown when all are closed. */
   async close(): Promise<void> {
-    const sessions = [...this.open.values()];
-    this.open.clear();
-    const closed = await Promise.allSettled(sessions.map((session) => session.close()));
+    const sessions = this.open;
+    this.open = [];
+    const closed = await Promise.allSettled(sessions.map(({ session }) => session.close()));
     for (const result of closed) {
       if (result.status === "rejected") throw result.reason;
     }
   }
 
-  private async recoverFirst(session: Session): Promise<void> {
+  private async recoverFirst(session: Session, scope: SessionScope): Promise<void> {
     let found = false;
-    for (const process of session.processes) {
-      const interrupted = await interruptedUpdates(this.engine, process.pid);
-      for (const update of interrupted) {
+    for (const pid of scope.pids) {
+      for (const update of await interruptedUpdates(this.engine, pid)) {
         found = true;
-        this.context.reporter.progress({
-          event: "interrupted_run_found",
-          pid: process.pid,
-          update,
-        });
+        this.context.reporter.progress({ event: "interrupted_run_found", pid, update });
       }
     }
-    if (found) {
-      const result = await recoverSession(this.context, session, "on-the-way");
-      if (result.result === "done") {
-        this.context.tally.warn("an interrupted run was recovered first");
-      }
-    }
+    if (!found) return;
+    const result = await recoverSession(this.context, session, scope.pids, "on-the-way");
+    if (result.result === "done") this.context.tally.warn("an interrupted run was recovered first");
   }
 }
 
-/** Names of the updates that an interrupted run left half-way in a process. */
+/** Names of the updates that an interrupted run left half-way in a process; none where it has ended. */
 export async function interruptedUpdates(engine: Engine, pid: number): Promise<readonly string[]> {
-  const status = await engine.status(pid);
+  const status = await unlessGone(engine.status(pid));
   return (status?.updates ?? [])
-    .filter((update) => update.state === "interrupted" || update.state === "prepared")
+    .filter((update) => update.state === "interrupted")
     .map((update) => update.name);
 }
 
-function keyOf(pids: readonly number[]): string {
-  return [...new Set(pids)].sort((left, right) => left - right).join(",");
+function sorted(pids: readonly number[]): readonly number[] {
+  return [...new Set(pids)].sort((left, right) => left - right);
 }

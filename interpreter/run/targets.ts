@@ -12,10 +12,17 @@ import type { Plan, UpdatePlan } from "../plan/plan.js";
 import type { ListedProcess } from "../progress/events.js";
 import type { RunContext } from "./context.js";
 
+/** Where one update goes. */
+export interface UpdateTargets {
+  /** What the engine is given: it follows a tree from here by itself, children to come included. */
+  readonly roots: readonly ProcessInfo[];
+  /** The processes to change as they are now, each root before its descendants; to be shown. */
+  readonly processes: readonly ProcessInfo[];
+}
+
 /** Processes of one run. */
 export interface Targets {
-  /** By update: the processes to change, a tree's root before its descendants. */
-  readonly byUpdate: ReadonlyMap<UpdatePlan, readonly ProcessInfo[]>;
+  readonly byUpdate: ReadonlyMap<UpdatePlan, UpdateTargets>;
   /** For which statements run in turn: the processes named, or the roots found. */
   readonly roots: readonly ProcessInfo[];
 }
@@ -27,7 +34,7 @@ export async function findTargets(
   plan: Plan,
   named: readonly number[],
 ): Promise<Targets> {
-  const byUpdate = new Map<UpdatePlan, readonly ProcessInfo[]>();
+  const byUpdate = new Map<UpdatePlan, UpdateTargets>();
   const roots = new Map<number, ProcessInfo>();
   const namedProcesses = await readNamed(context, engine, named);
   for (const process of namedProcesses) roots.set(process.pid, process);
@@ -36,7 +43,10 @@ export async function findTargets(
     const updateRoots =
       named.length > 0 ? namedProcesses : await findByTarget(context, engine, update);
     for (const process of updateRoots) roots.set(process.pid, process);
-    byUpdate.set(update, await withDescendants(context, engine, update, updateRoots));
+    byUpdate.set(update, {
+      roots: updateRoots,
+      processes: await withDescendants(context, engine, update, updateRoots),
+    });
   }
   return { byUpdate, roots: [...roots.values()] };
 }

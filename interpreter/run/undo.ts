@@ -2,17 +2,16 @@
  * What a run has applied, and taking it back when the run fails: newest first,
  * each as its update's `on failure` says.
  */
-import type { ProcessInfo } from "../../native/engine.js";
 import { EngineError } from "../../native/engine.js";
 import { diagnoseEngineError } from "../diagnose.js";
 import type { UpdatePlan } from "../plan/plan.js";
 import type { RunContext } from "./context.js";
 import { rollBack } from "./operations.js";
-import type { Sessions } from "./sessions.js";
+import type { Sessions, SessionScope } from "./sessions.js";
 
 interface Applied {
   readonly update: UpdatePlan;
-  readonly pids: readonly number[];
+  readonly scope: SessionScope;
   /** How many of its patches are active: less than all after a rollback to a point. */
   position: number;
   /** Name of the point where it stands, `null` when it is active as a whole. */
@@ -28,10 +27,10 @@ export class AppliedUpdates {
     return this.stack.length;
   }
 
-  push(update: UpdatePlan, processes: readonly ProcessInfo[]): void {
+  push(update: UpdatePlan, scope: SessionScope): void {
     this.stack.push({
       update,
-      pids: processes.map((process) => process.pid),
+      scope,
       position: update.checked.patches.length,
       point: null,
     });
@@ -42,12 +41,12 @@ export class AppliedUpdates {
     let index = this.stack.length - 1;
     for (; index >= 0; index--) {
       const entry = this.stack[index];
-      if (entry?.update === update && overlap(entry.pids, pids)) break;
+      if (entry?.update === update && overlap(entry.scope.pids, pids)) break;
     }
     if (index < 0) this.foreignRollback = `${update.name}.${point}`;
     for (let at = this.stack.length - 1; at > index; at--) {
       const entry = this.stack[at];
-      if (entry !== undefined && overlap(entry.pids, pids)) this.stack.splice(at, 1);
+      if (entry !== undefined && overlap(entry.scope.pids, pids)) this.stack.splice(at, 1);
     }
     const entry = this.stack[index];
     if (entry === undefined) return;
@@ -74,7 +73,8 @@ export class AppliedUpdates {
     const blocked = new Map<number, string>();
     let clean = true;
     for (const entry of this.stack.splice(0).reverse()) {
-      const { update, pids } = entry;
+      const { update, scope } = entry;
+      const { pids } = scope;
       const { onFailure } = update;
       const keep = (why: string): void => {
         for (const pid of pids) blocked.set(pid, update.name);
@@ -110,14 +110,14 @@ export class AppliedUpdates {
         why: "failure",
       });
       try {
-        const session = await sessions.of(pids, { recover: false });
-        await rollBack(context, session, { update: update.name, point }, "on-the-way");
+        const session = await sessions.of(scope, { recover: false });
+        await rollBack(context, session, pids, { update: update.name, point }, "on-the-way");
         states.unshift(`${update.name}.${point}`);
         if (onFailure.position > 0) for (const pid of pids) blocked.set(pid, update.name);
       } catch (error) {
         clean = false;
         if (error instanceof EngineError)
-          reporter.diagnostic(diagnoseEngineError(error, update.checked));
+          reporter.diagnostic(diagnoseEngineError(error, { update: update.checked }));
         const reason = error instanceof Error ? error.message : String(error);
         keep(`it could not be rolled back: ${reason}`);
         tally.warn(`${update.name} is still active in ${pids.join(", ")}: ${reason}`);

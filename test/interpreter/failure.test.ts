@@ -175,15 +175,43 @@ test("a problem while looking for completion never undoes the update", async () 
   assert.is(run.done.completion, "pending");
 });
 
-test("every process of a run fails or stands together", async () => {
-  const { place, run } = await runWith(
-    update("one", "").replace('"server"', '"server" scope tree') + update("last", ""),
-    [],
-    { processes: [fakeProcess(1), fakeProcess(2, { parent: 1 })] },
+test("what was applied to a tree is taken back in the tree", async () => {
+  const tree = update("one", "").replace('"server"', '"server" scope tree');
+  const other = update("last", "").replace('"server"', '"server" scope tree');
+  const { place, run } = await runWith(tree + other, [lastFails], {
+    processes: [fakeProcess(1), fakeProcess(2, { parent: 1 }), fakeProcess(3, { parent: 2 })],
+  });
+  assert.is(run.code, 3);
+  assert.equal(run.done.pids, [1, 2, 3]);
+  assert.ok(
+    place.world.processes.every((process) => process.updates[0]?.state === "rolled-back"),
+    JSON.stringify(place.world.processes),
   );
-  // `last` has the scope `process`, so that two processes are too many for it.
-  assert.is(run.code, 2);
-  assert.equal(place.calls, []);
+});
+
+test("updates of different scopes in one run never share a session", async () => {
+  const tree = update("one", "").replace('"server"', '"server" scope tree');
+  const alone = update("two", "").replace('exe "server"', 'exe "lone"');
+  const { place, run } = await runWith(tree + alone, [], {
+    processes: [
+      fakeProcess(1),
+      fakeProcess(2, { parent: 1 }),
+      fakeProcess(5, { exe: "/bin/lone" }),
+    ],
+  });
+  assert.is(run.code, 0, run.finished.stderr);
+  assert.equal(run.done.pids, [1, 2, 5]);
+  const sessions = place.world.calls.filter((call) => /^(open|close) /.test(call));
+  assert.equal(sessions, ["open 1", "open 5", "close 1", "close 5"]);
+  const both = new Workplace({ processes: [fakeProcess(1), fakeProcess(2, { parent: 1 })] });
+  const named = await both.script(tree + update("two", ""), "--pid", "1");
+  assert.is(named.code, 0, named.finished.stderr);
+  assert.equal(
+    both.world.processes.map((process) => process.updates.map(({ name }) => name)),
+    [["one", "two"], ["one"]],
+  );
+  const opened = both.world.calls.filter((call) => /^(open|close) /.test(call));
+  assert.equal(opened.slice(0, 3), ["open 1", "close 1", "open 1"]);
 });
 
 test("an update stays where the script rolled it back to when that is below its point", async () => {

@@ -69,7 +69,7 @@ export interface FakeWorld {
 export function fakeProcess(pid: number, more: Partial<FakeProcess> = {}): FakeProcess {
   return {
     pid,
-    parent: 1,
+    parent: 0,
     exe: "/usr/bin/server",
     buildId: "5b0c1e4f00112233445566778899aabbccddeeff",
     threads: 4,
@@ -211,20 +211,36 @@ class FakeSession implements Session {
 
   constructor(
     private readonly engine: FakeEngine,
-    private readonly fakes: readonly FakeProcess[],
+    private readonly given: readonly FakeProcess[],
     private readonly onEvent: EventSink,
   ) {}
 
   get processes(): readonly ProcessInfo[] {
-    return this.fakes.map(infoOf);
+    return this.given.map(infoOf);
+  }
+
+  /** Of a tree: the descendants that run the same program. */
+  private scopeOf(scope: "process" | "tree"): FakeProcess[] {
+    const found = [...this.given];
+    if (scope === "process") return found;
+    const below = (parent: FakeProcess, root: FakeProcess): void => {
+      for (const child of this.engine.world.processes) {
+        if (child.parent !== parent.pid) continue;
+        if (child.exe === root.exe && !found.includes(child)) found.push(child);
+        below(child, root);
+      }
+    };
+    for (const root of this.given) below(root, root);
+    return found;
   }
 
   async verify(update: UpdateRequest): ReturnType<Session["verify"]> {
     this.call(`verify ${update.name}`);
     this.engine.maybeFail("verify", update.name);
-    for (const process of this.fakes) checkFits(process, update);
+    const processes = this.scopeOf(update.scope);
+    for (const process of processes) checkFits(process, update);
     return {
-      result: this.alreadyApplied(update) ? "already-applied" : "ready",
+      result: alreadyApplied(processes, update) ? "already-applied" : "ready",
       functions: functionCount(update),
       imports: 3,
     };
@@ -234,9 +250,10 @@ class FakeSession implements Session {
     this.call(`apply ${update.name}`);
     this.engine.maybeFail("apply", update.name);
     await this.engine.work();
-    for (const process of this.fakes) checkFits(process, update);
-    if (this.alreadyApplied(update)) return this.result("skipped", 0, 0);
-    for (const process of this.fakes) {
+    const processes = this.scopeOf(update.scope);
+    for (const process of processes) checkFits(process, update);
+    if (alreadyApplied(processes, update)) return result("skipped", processes, 0, 0);
+    for (const process of processes) {
       process.updates.push({
         name: update.name,
         state: "active",
@@ -253,7 +270,7 @@ class FakeSession implements Session {
       this.onEvent({ event: "activated", pid: process.pid, update: update.name });
     }
     this.engine.record(`applied ${update.name}`);
-    return this.result("done", functionCount(update), update.patches.length);
+    return result("done", processes, functionCount(update), update.patches.length);
   }
 
   async rollback(to?: {
@@ -263,16 +280,20 @@ class FakeSession implements Session {
     this.call(`rollback ${to === undefined ? "newest" : `${to.update}.${to.point}`}`);
     this.engine.maybeFail("rollback", to?.update);
     await this.engine.work();
-    const first = this.fakes[0];
-    const newest = first?.updates.filter((one) => one.state === "active").at(-1)?.name;
-    const name = to?.update ?? newest;
+    const active = this.given[0]?.updates.filter((one) => one.state === "active") ?? [];
+    const name = to?.update ?? active.at(-1)?.name;
     const point = to?.point ?? "start";
     if (name === undefined) {
-      return { ...this.result("skipped", 0, 0), update: null, point: null };
+      return { ...result("skipped", this.given, 0, 0), update: null, point: null };
     }
+    const scope = active.find((one) => one.name === name)?.scope ?? "process";
+    const processes = this.scopeOf(scope).filter(
+      (process) =>
+        this.given.includes(process) || process.updates.some((update) => update.name === name),
+    );
     let functions = 0;
     let patches = 0;
-    for (const process of this.fakes) {
+    for (const process of processes) {
       const index = process.updates.findIndex(
         (update) => update.name === name && update.state === "active",
       );
@@ -297,7 +318,7 @@ class FakeSession implements Session {
       this.onEvent({ event: "rolled_back", pid: process.pid, update: name, point });
     }
     this.engine.record(`rolled back ${name}.${point}`);
-    return { ...this.result("done", functions, patches), update: name, point };
+    return { ...result("done", processes, functions, patches), update: name, point };
   }
 
   async recover(): Promise<OperationResult> {
@@ -305,7 +326,8 @@ class FakeSession implements Session {
     this.engine.maybeFail("recover");
     await this.engine.work();
     let found = false;
-    for (const process of this.fakes) {
+    const processes = this.scopeOf("tree");
+    for (const process of processes) {
       for (const update of process.updates) {
         if (update.state !== "interrupted" && update.state !== "prepared") continue;
         found = true;
@@ -314,7 +336,7 @@ class FakeSession implements Session {
       }
     }
     this.engine.record("recovered");
-    return this.result(found ? "done" : "skipped", 0, 0);
+    return result(found ? "done" : "skipped", processes, 0, 0);
   }
 
   async activeFrames(update: string): Promise<readonly ActiveFrame[]> {
@@ -322,7 +344,7 @@ class FakeSession implements Session {
     this.engine.maybeFail("frames", update);
     if (this.engine.world.looksUntilComplete <= 0) return [];
     this.engine.world.looksUntilComplete -= 1;
-    const pid = this.fakes[0]?.pid ?? 0;
+    const pid = this.given[0]?.pid ?? 0;
     return [{ pid, tid: pid + 1, function: "serve", patch: "p" }];
   }
 
@@ -332,7 +354,7 @@ class FakeSession implements Session {
 
   async close(): Promise<void> {
     if (this.closed) return;
-    this.engine.record(`close ${this.fakes.map((process) => process.pid).join(",")}`);
+    this.engine.record(`close ${this.given.map((process) => process.pid).join(",")}`);
     this.closed = true;
   }
 
@@ -340,23 +362,28 @@ class FakeSession implements Session {
     if (this.closed) throw new Error(`a closed session was used: ${text}`);
     this.engine.record(text);
   }
+}
 
-  private alreadyApplied(update: UpdateRequest): boolean {
-    return this.fakes.every((process) =>
-      process.updates.some((one) => one.name === update.name && one.state === "active"),
-    );
-  }
+function alreadyApplied(processes: readonly FakeProcess[], update: UpdateRequest): boolean {
+  return processes.every((process) =>
+    process.updates.some((one) => one.name === update.name && one.state === "active"),
+  );
+}
 
-  private result(result: "done" | "skipped", functions: number, patches: number): OperationResult {
-    return {
-      result,
-      pids: this.fakes.map((process) => process.pid),
-      functions,
-      patches,
-      stallUsMax: result === "done" ? 210 : 0,
-      stoppedThreadsMax: result === "done" ? 4 : 0,
-    };
-  }
+function result(
+  what: "done" | "skipped",
+  processes: readonly FakeProcess[],
+  functions: number,
+  patches: number,
+): OperationResult {
+  return {
+    result: what,
+    pids: processes.map((process) => process.pid),
+    functions,
+    patches,
+    stallUsMax: what === "done" ? 210 : 0,
+    stoppedThreadsMax: what === "done" ? 4 : 0,
+  };
 }
 
 function checkFits(process: FakeProcess, update: UpdateRequest): void {

@@ -111,6 +111,25 @@ update second {
   assert.equal(place.calls, ["verify fix", "verify second"]);
 });
 
+test("an import that cannot be resolved is shown at the one patch that holds its name", async () => {
+  const place = new Workplace({
+    processes: [fakeProcess(100)],
+    faults: [
+      {
+        on: "verify",
+        kind: "refused",
+        code: "UNRESOLVED_IMPORT",
+        message: "nothing defines counter$a.c",
+        subject: "counter$a.c",
+      },
+    ],
+  });
+  place.file("b.so", Buffer.from("\x7fELF\0counter$a.c\0"));
+  assert.equal((await place.script(one)).places, ["unresolved-import@5:16"]);
+  place.file("a.so", Buffer.from("\x7fELF\0counter$a.c\0"));
+  assert.equal((await place.script(one)).places, ["unresolved-import@2:8"]);
+});
+
 test("a build-id that does not fit is shown where the script names it", async () => {
   const place = new Workplace({ processes: [fakeProcess(100)] });
   const run = await place.script(`update u {
@@ -156,7 +175,10 @@ test("a tree is the topmost process with all descendants that run the same progr
   assert.is(run.code, 0, run.finished.stderr);
   assert.equal(run.done.pids, [10, 11, 12, 14]);
   assert.is(run.events("left_out").length, 1);
-  assert.ok(place.world.calls.includes("open 10,11,12,14"));
+  assert.ok(place.world.calls.includes("open 10"), "the engine follows the tree by itself");
+  assert.ok(
+    place.world.processes.every(({ pid, updates }) => (updates.length === 1) === (pid !== 13)),
+  );
 });
 
 test("named processes are updated together; other executables are refused before anything", async () => {
