@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { EngineError } from "../engine.js";
 import { readMaps, readSoftLimit, readStatus, statusBytes } from "../process/proc.js";
-import type { PlannedMapping } from "./update_plan.js";
+import type { PlannedMapping } from "./hook_plan.js";
 
 /** Mappings of ours may be split by the kernel; a margin for that and for the program's own next steps. */
 const mapCountMargin = 64;

@@ -2,7 +2,7 @@
 import { addon, type RemoteCall, type TracerHandle } from "../addon/addon.js";
 import { EngineError } from "../engine.js";
 import { onTarget, type TargetProcess } from "./target_process.js";
-import type { PlannedMapping } from "./update_plan.js";
+import type { PlannedMapping } from "./hook_plan.js";
 
 const sysMmap = 9;
 const sysMunmap = 11;

@@ -2,20 +2,16 @@
  * Everything that one update means for one process, worked out before the first byte is
  * written: mappings, contents, entry changes, chains, the new record.
  */
-import { addon, type EntryChange, type PatchObject } from "../addon/addon.js";
+import type { EntryChange, PatchObject } from "../addon/addon.js";
 import { EngineError, type PatchRequest, type UpdateRequest } from "../engine.js";
-import { Arena, arenaAlignment, arenaHead, hooksPerArena, planesPerArena } from "../hooks/arena.js";
-import { chainCode, highestLevel, sameChain, type ChainEntry } from "../hooks/chain.js";
-import { checkBranches, checkEntry, entryState, planEntry } from "../hooks/entries.js";
+import { highestLevel } from "../hooks/chain.js";
+import { checkBranches, checkEntry } from "../hooks/entries.js";
 import { Placement, pageSize } from "../hooks/placement.js";
 import { definedAt, imageMappings, imageSize, readPatch, relocate } from "../image/layout.js";
 import type { LoadedModule } from "../process/modules.js";
-import { controlSize, selectorOffset } from "../record/page.js";
 import {
   isRolledBack,
   trimHistory,
-  type ArenaRecord,
-  type HookRecord,
   type ImageRecord,
   type PatchRecord,
   type TargetRecord,
@@ -23,20 +19,8 @@ import {
 } from "../record/record.js";
 import { findFunction, type FoundFunction } from "../resolve/functions.js";
 import { ImportResolver } from "../resolve/imports.js";
+import { HookPlanner, type PlannedMapping, type PlannedWrite } from "./hook_plan.js";
 import type { TargetProcess } from "./target_process.js";
-
-/** A mapping that a borrowed thread makes. */
-export interface PlannedMapping {
-  readonly start: bigint;
-  readonly size: bigint;
-  readonly write: boolean;
-  readonly execute: boolean;
-}
-
-export interface PlannedWrite {
-  readonly address: bigint;
-  readonly bytes: Buffer;
-}
 
 export interface PlannedImage {
   readonly patch: string;
@@ -132,22 +116,11 @@ export function missingPatches(
 }
 
 class Planner {
-  private readonly mappings: PlannedMapping[] = [];
-  private readonly writes: PlannedWrite[] = [];
-  private readonly entries: EntryChange[] = [];
-  private readonly slots: PlannedWrite[] = [];
+  private readonly hooks: HookPlanner;
   private readonly images: PlannedImage[] = [];
-  private readonly arenas: ArenaRecord[];
-  private readonly hooks: HookRecord[];
   private readonly imageRecords: ImageRecord[];
-  /** Chain that each hook is to have. */
-  private readonly wanted = new Map<number, ChainEntry[]>();
-  /** Hooks whose entry does not jump yet. */
-  private readonly unhooked = new Set<number>();
-  private readonly hookByAddress = new Map<bigint, number>();
   private readonly placement: Placement;
   private readonly resolver: ImportResolver;
-  private newControl: bigint | null = null;
 
   constructor(
     private readonly process: TargetProcess,
@@ -155,19 +128,10 @@ class Planner {
     private readonly selector: number,
     private readonly update: ReadUpdate,
   ) {
-    this.arenas = [...record.arenas];
-    this.hooks = [...record.hooks];
     this.imageRecords = [...record.images];
     this.placement = new Placement(process.maps());
+    this.hooks = new HookPlanner(process, record, selector, this.placement);
     this.resolver = new ImportResolver(process.modules, process.handle);
-    record.hooks.forEach((hook, at) => {
-      this.hookByAddress.set(hook.address, at);
-      // Levels that were rolled back leave the chain with the next change.
-      this.wanted.set(
-        at,
-        hook.chain.filter((entry) => entry.number <= selector),
-      );
-    });
   }
 
   plan(missing: readonly PatchRequest[], run: UpdateRecord["run"]): UpdatePlan {
@@ -188,27 +152,28 @@ class Planner {
         patch.replacements.map((r) => findFunction(this.process.modules, r)),
       );
     const all = [...found.values()].flat();
-    const fresh = all.filter((f) => !this.hookByAddress.has(f.address));
+    const fresh = all.filter((f) => !this.hooks.has(f));
     for (const f of fresh) checkEntry(f);
     checkBranches(fresh);
     this.checkShared(all);
 
     // The record needs a place even if a patch replaces nothing.
-    if (this.process.control === null) this.arenaFor(all[0]?.module ?? this.process.executable);
+    if (this.process.control === null)
+      this.hooks.arenaFor(all[0]?.module ?? this.process.executable);
     const levels = new Map<string, PatchRecord>();
     let level = this.selector;
     for (const patch of missing) {
       level += 1;
       levels.set(patch.name, this.planPatch(patch, found.get(patch) ?? [], level));
     }
-    this.planChains();
+    this.hooks.planChains();
     return {
-      newControl: this.newControl,
-      mappings: this.mappings,
-      writes: this.writes,
+      newControl: this.hooks.newControl,
+      mappings: this.hooks.mappings,
+      writes: this.hooks.writes,
       record: this.newRecord(levels, run),
-      entries: this.entries,
-      slots: this.slots,
+      entries: this.hooks.entries,
+      slots: this.hooks.slots,
       images: this.images,
       selectorBefore: this.selector,
       selectorAfter: level,
@@ -286,11 +251,7 @@ class Planner {
           },
         );
       }
-      const hook = this.hookFor(f);
-      this.wanted.set(hook, [
-        ...(this.wanted.get(hook) ?? []).filter((e) => e.number !== level),
-        { number: level, target },
-      ]);
+      const hook = this.hooks.redirect(f, level, target);
       const size = object.symbols.find((s) => s.defined && s.name === name)?.size ?? 0;
       return { hook, target, size };
     });
@@ -306,7 +267,7 @@ class Planner {
     }
     const size = imageSize(object);
     const base = this.placement.reserve(size, pageSize, near.info.start, near.info.end);
-    for (const mapping of imageMappings(object, base)) this.mappings.push(mapping);
+    for (const mapping of imageMappings(object, base)) this.hooks.mappings.push(mapping);
     for (const c of relocate(
       patch,
       object,
@@ -315,225 +276,12 @@ class Planner {
       this.process.handle,
       this.resolver,
     )) {
-      this.writes.push({ address: c.start, bytes: c.bytes });
+      this.hooks.writes.push({ address: c.start, bytes: c.bytes });
     }
     const image = { digest: patch.digest, base, size };
     this.imageRecords.push(image);
     this.images.push({ patch: patch.name, base, size, reused: false });
     return image;
-  }
-
-  /** The hook of a function: the one it has, or a new one with its stub and relocated entry. */
-  private hookFor(f: FoundFunction): number {
-    const known = this.hookByAddress.get(f.address);
-    if (known !== undefined) return known;
-    const arenaNumber = this.arenaFor(f.module);
-    const arena = new Arena(this.arenas[arenaNumber]?.base ?? 0n);
-    const index = this.hooks.filter((h) => h.arena === arenaNumber).length;
-    const planned = planEntry(f, arena.stub(index), arena.copy(index));
-    this.writes.push({ address: arena.stub(index), bytes: arena.stubCode(index) });
-    this.writes.push({ address: arena.copy(index), bytes: planned.copy });
-    const hook = this.hooks.length;
-    this.hooks.push({
-      arena: arenaNumber,
-      index,
-      function: f.name,
-      address: f.address,
-      size: f.size,
-      original: planned.original,
-      jump: planned.jump,
-      chain: [],
-      plane: 0,
-      planes: [],
-    });
-    this.hookByAddress.set(f.address, hook);
-    this.wanted.set(hook, []);
-    if (entryState(this.process.handle, planned) !== "original") throw this.entryChanged(f.name);
-    this.unhooked.add(hook);
-    this.entries.push({
-      address: planned.address,
-      expected: planned.original,
-      bytes: planned.jump,
-      moves: planned.moves,
-    });
-    return hook;
-  }
-
-  private entryChanged(name: string): EngineError {
-    return new EngineError(
-      "ENTRY_CHANGED",
-      "refused",
-      `the first bytes of ${name} are neither the file's nor ours; another tool has changed them`,
-      {
-        subject: name,
-        pid: this.process.pid,
-      },
-    );
-  }
-
-  private arenaFor(module: LoadedModule): number {
-    const free = this.arenas.findIndex(
-      (a, at) =>
-        a.moduleStart === module.info.start &&
-        this.hooks.filter((h) => h.arena === at).length < hooksPerArena,
-    );
-    if (free >= 0) return free;
-    const needsControl = this.process.control === null && this.newControl === null;
-    const head = arenaHead + (needsControl ? controlSize + pageSize : 0n);
-    const room = head + (BigInt(planesPerArena) << 16n);
-    // One range for all of it, with `base` on its boundary.
-    const start = this.placement.reserve(
-      room + arenaAlignment,
-      pageSize,
-      module.info.start,
-      module.info.end,
-    );
-    const base = (start + head + arenaAlignment - 1n) & ~(arenaAlignment - 1n);
-    const arena = new Arena(base);
-    if (needsControl) {
-      this.newControl = base - arenaHead - controlSize;
-      this.mappings.push({
-        start: this.newControl,
-        size: controlSize,
-        write: false,
-        execute: false,
-      });
-    }
-    for (const mapping of arena.mappings()) this.mappings.push({ ...mapping, write: false });
-    this.arenas.push({ module: module.path, moduleStart: module.info.start, base, planes: [0] });
-    return this.arenas.length - 1;
-  }
-
-  private selectorAddress(): bigint {
-    if (this.newControl !== null) return this.newControl + selectorOffset;
-    const control = this.process.control;
-    if (control === null) throw new Error("no control region is planned");
-    return control.selectorAddress;
-  }
-
-  /** Writes the chains that differ from what the slots lead to, each into a cell that nothing leads to. */
-  private planChains(): void {
-    for (const [number, chain] of this.wanted) {
-      const hook = this.hooks[number];
-      const arenaRecord = hook === undefined ? undefined : this.arenas[hook.arena];
-      if (hook === undefined || arenaRecord === undefined) continue;
-      const arena = new Arena(arenaRecord.base);
-      const isNew = number >= this.record.hooks.length;
-      if (!isNew) this.checkExisting(number, hook);
-      if (!isNew && sameChain(chain, hook.chain)) {
-        this.healSlot(arena, hook);
-        continue;
-      }
-      const { plane, code } = this.cellFor(arena, hook, chain);
-      if (code !== null) this.writes.push({ address: arena.cell(hook.index, plane), bytes: code });
-      this.hooks[number] = { ...hook, chain, plane, planes: [...new Set([...hook.planes, plane])] };
-      if (isNew) this.writes.push(this.wholeSlot(arena, hook.index, plane));
-      else this.slots.push(this.slotByte(arena, hook.index, plane));
-    }
-  }
-
-  /** A hook of earlier: its entry is ours, or was never reached by the run that was to write it. */
-  private checkExisting(number: number, hook: HookRecord): void {
-    const state = entryState(this.process.handle, hook);
-    if (state === "foreign") throw this.entryChanged(hook.function);
-    if (state === "original" && !this.unhooked.has(number)) {
-      const module = this.process.modules.find(
-        (m) => hook.address >= m.info.start && hook.address < m.info.end,
-      );
-      if (module === undefined) return; // its library has been unloaded
-      const arena = new Arena(this.arenas[hook.arena]?.base ?? 0n);
-      const f: FoundFunction = {
-        module,
-        name: hook.function,
-        address: hook.address,
-        size: hook.size,
-      };
-      const planned = planEntry(f, arena.stub(hook.index), arena.copy(hook.index));
-      this.unhooked.add(number);
-      this.entries.push({
-        address: hook.address,
-        expected: planned.original,
-        bytes: planned.jump,
-        moves: planned.moves,
-      });
-      // The run may have died before any of this was written.
-      this.writes.push({ address: arena.stub(hook.index), bytes: arena.stubCode(hook.index) });
-      this.writes.push({ address: arena.copy(hook.index), bytes: planned.copy });
-    }
-  }
-
-  /** A run that died after the record and before the slot: the record's chain is the one that counts. */
-  private healSlot(arena: Arena, hook: HookRecord): void {
-    const now = addon.readMemory(this.process.handle, arena.slot(hook.index), 8).readBigUInt64LE(0);
-    if (now === arena.cell(hook.index, hook.plane)) return;
-    this.slots.push(
-      arena.planeOf(hook.index, now) >= 0
-        ? this.slotByte(arena, hook.index, hook.plane)
-        : this.wholeSlot(arena, hook.index, hook.plane),
-    );
-  }
-
-  private cellFor(
-    arena: Arena,
-    hook: HookRecord,
-    chain: readonly ChainEntry[],
-  ): { plane: number; code: Buffer | null } {
-    const codeAt = (plane: number): Buffer =>
-      chainCode(
-        arena.cell(hook.index, plane),
-        this.selectorAddress(),
-        chain,
-        arena.copy(hook.index),
-      );
-    for (const plane of hook.planes) {
-      const code = codeAt(plane);
-      if (
-        addon
-          .readMemory(this.process.handle, arena.cell(hook.index, plane), code.length)
-          .equals(code)
-      )
-        return { plane, code: null };
-    }
-    const record = this.arenas[hook.arena];
-    if (record === undefined) throw new Error("a hook without an arena");
-    const mapped = record.planes.find((plane) => !hook.planes.includes(plane));
-    if (mapped !== undefined) return { plane: mapped, code: codeAt(mapped) };
-    for (let plane = 0; plane < planesPerArena; plane++) {
-      if (record.planes.includes(plane)) continue;
-      const mapping = arena.planeMapping(plane);
-      if (
-        this.process
-          .maps()
-          .some((m) => m.start < mapping.start + mapping.size && m.end > mapping.start)
-      )
-        continue;
-      this.mappings.push({ ...mapping, write: false });
-      this.arenas[hook.arena] = { ...record, planes: [...record.planes, plane] };
-      return { plane, code: codeAt(plane) };
-    }
-    throw new EngineError(
-      "TOO_MANY_UPDATES",
-      "refused",
-      `${hook.function} has been updated in more ways than there is room for`,
-      {
-        subject: hook.function,
-        pid: this.process.pid,
-      },
-    );
-  }
-
-  private wholeSlot(arena: Arena, index: number, plane: number): PlannedWrite {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64LE(arena.cell(index, plane));
-    return { address: arena.slot(index), bytes };
-  }
-
-  /** Cells of one hook differ in the third byte of their address only. */
-  private slotByte(arena: Arena, index: number, plane: number): PlannedWrite {
-    return {
-      address: arena.slot(index) + 2n,
-      bytes: Buffer.from([Number((arena.cell(index, plane) >> 16n) & 0xffn)]),
-    };
   }
 
   private newRecord(
@@ -558,8 +306,8 @@ class Planner {
       run: { ...run, before: this.selector },
     };
     return {
-      arenas: this.arenas,
-      hooks: this.hooks,
+      arenas: this.hooks.arenas,
+      hooks: this.hooks.hooks,
       images: this.imageRecords,
       updates: trimHistory([...this.record.updates.filter((u) => u.name !== request.name), update]),
       pending: null,

@@ -1,0 +1,292 @@
+/**
+ * The redirection of functions in one process, planned: which entries become jumps, which
+ * chains are written where, which slots change. Writes nothing itself.
+ */
+import { addon, type EntryChange } from "../addon/addon.js";
+import { EngineError } from "../engine.js";
+import { Arena, arenaAlignment, arenaHead, hooksPerArena, planesPerArena } from "../hooks/arena.js";
+import { chainCode, sameChain, type ChainEntry } from "../hooks/chain.js";
+import { entryState, planEntry } from "../hooks/entries.js";
+import { pageSize, type Placement } from "../hooks/placement.js";
+import type { LoadedModule } from "../process/modules.js";
+import { controlSize, selectorOffset } from "../record/page.js";
+import type { ArenaRecord, HookRecord, TargetRecord } from "../record/record.js";
+import type { FoundFunction } from "../resolve/functions.js";
+import type { TargetProcess } from "./target_process.js";
+
+/** A mapping that a borrowed thread makes. */
+export interface PlannedMapping {
+  readonly start: bigint;
+  readonly size: bigint;
+  readonly write: boolean;
+  readonly execute: boolean;
+}
+
+export interface PlannedWrite {
+  readonly address: bigint;
+  readonly bytes: Buffer;
+}
+
+export class HookPlanner {
+  readonly mappings: PlannedMapping[] = [];
+  readonly writes: PlannedWrite[] = [];
+  readonly entries: EntryChange[] = [];
+  /** One byte each; see Arena. */
+  readonly slots: PlannedWrite[] = [];
+  readonly arenas: ArenaRecord[];
+  readonly hooks: HookRecord[];
+  /** Where the control region is to be mapped; `null` if the process has one. */
+  newControl: bigint | null = null;
+  /** Chain that each hook is to have. */
+  private readonly wanted = new Map<number, ChainEntry[]>();
+  /** Hooks whose entry does not jump yet. */
+  private readonly unhooked = new Set<number>();
+  private readonly byAddress = new Map<bigint, number>();
+
+  constructor(
+    private readonly process: TargetProcess,
+    private readonly record: TargetRecord,
+    selector: number,
+    private readonly placement: Placement,
+  ) {
+    this.arenas = [...record.arenas];
+    this.hooks = [...record.hooks];
+    record.hooks.forEach((hook, at) => {
+      this.byAddress.set(hook.address, at);
+      // Levels that were rolled back leave the chain with the next change.
+      this.wanted.set(
+        at,
+        hook.chain.filter((entry) => entry.number <= selector),
+      );
+    });
+  }
+
+  /** True if the function has been redirected before. */
+  has(f: FoundFunction): boolean {
+    return this.byAddress.has(f.address);
+  }
+
+  /** Lets `target` be the function from the selector's value `level` on; returns its hook. */
+  redirect(f: FoundFunction, level: number, target: bigint): number {
+    const hook = this.hookFor(f);
+    this.wanted.set(hook, [
+      ...(this.wanted.get(hook) ?? []).filter((e) => e.number !== level),
+      { number: level, target },
+    ]);
+    return hook;
+  }
+
+  /** The hook of a function: the one it has, or a new one with its stub and relocated entry. */
+  private hookFor(f: FoundFunction): number {
+    const known = this.byAddress.get(f.address);
+    if (known !== undefined) return known;
+    const arenaNumber = this.arenaFor(f.module);
+    const arena = new Arena(this.arenas[arenaNumber]?.base ?? 0n);
+    const index = this.hooks.filter((h) => h.arena === arenaNumber).length;
+    const planned = planEntry(f, arena.stub(index), arena.copy(index));
+    this.writes.push({ address: arena.stub(index), bytes: arena.stubCode(index) });
+    this.writes.push({ address: arena.copy(index), bytes: planned.copy });
+    const hook = this.hooks.length;
+    this.hooks.push({
+      arena: arenaNumber,
+      index,
+      function: f.name,
+      address: f.address,
+      size: f.size,
+      original: planned.original,
+      jump: planned.jump,
+      chain: [],
+      plane: 0,
+      planes: [],
+    });
+    this.byAddress.set(f.address, hook);
+    this.wanted.set(hook, []);
+    if (entryState(this.process.handle, planned) !== "original") throw this.entryChanged(f.name);
+    this.unhooked.add(hook);
+    this.entries.push({
+      address: planned.address,
+      expected: planned.original,
+      bytes: planned.jump,
+      moves: planned.moves,
+    });
+    return hook;
+  }
+
+  private entryChanged(name: string): EngineError {
+    return new EngineError(
+      "ENTRY_CHANGED",
+      "refused",
+      `the first bytes of ${name} are neither the file's nor ours; another tool has changed them`,
+      {
+        subject: name,
+        pid: this.process.pid,
+      },
+    );
+  }
+
+  /** Number of an arena of that module with room for one more hook, planned if need be. */
+  arenaFor(module: LoadedModule): number {
+    const free = this.arenas.findIndex(
+      (a, at) =>
+        a.moduleStart === module.info.start &&
+        this.hooks.filter((h) => h.arena === at).length < hooksPerArena,
+    );
+    if (free >= 0) return free;
+    const needsControl = this.process.control === null && this.newControl === null;
+    const head = arenaHead + (needsControl ? controlSize + pageSize : 0n);
+    const room = head + (BigInt(planesPerArena) << 16n);
+    // One range for all of it, with `base` on its boundary.
+    const start = this.placement.reserve(
+      room + arenaAlignment,
+      pageSize,
+      module.info.start,
+      module.info.end,
+    );
+    const base = (start + head + arenaAlignment - 1n) & ~(arenaAlignment - 1n);
+    const arena = new Arena(base);
+    if (needsControl) {
+      this.newControl = base - arenaHead - controlSize;
+      this.mappings.push({
+        start: this.newControl,
+        size: controlSize,
+        write: false,
+        execute: false,
+      });
+    }
+    for (const mapping of arena.mappings()) this.mappings.push({ ...mapping, write: false });
+    this.arenas.push({ module: module.path, moduleStart: module.info.start, base, planes: [0] });
+    return this.arenas.length - 1;
+  }
+
+  private selectorAddress(): bigint {
+    if (this.newControl !== null) return this.newControl + selectorOffset;
+    const control = this.process.control;
+    if (control === null) throw new Error("no control region is planned");
+    return control.selectorAddress;
+  }
+
+  /** Writes the chains that differ from what the slots lead to, each into a cell that nothing leads to. */
+  planChains(): void {
+    for (const [number, chain] of this.wanted) {
+      const hook = this.hooks[number];
+      const arenaRecord = hook === undefined ? undefined : this.arenas[hook.arena];
+      if (hook === undefined || arenaRecord === undefined) continue;
+      const arena = new Arena(arenaRecord.base);
+      const isNew = number >= this.record.hooks.length;
+      if (!isNew) this.checkExisting(number, hook);
+      if (!isNew && sameChain(chain, hook.chain)) {
+        this.healSlot(arena, hook);
+        continue;
+      }
+      const { plane, code } = this.cellFor(arena, hook, chain);
+      if (code !== null) this.writes.push({ address: arena.cell(hook.index, plane), bytes: code });
+      this.hooks[number] = { ...hook, chain, plane, planes: [...new Set([...hook.planes, plane])] };
+      if (isNew) this.writes.push(this.wholeSlot(arena, hook.index, plane));
+      else this.slots.push(this.slotByte(arena, hook.index, plane));
+    }
+  }
+
+  /** A hook of earlier: its entry is ours, or was never reached by the run that was to write it. */
+  private checkExisting(number: number, hook: HookRecord): void {
+    const state = entryState(this.process.handle, hook);
+    if (state === "foreign") throw this.entryChanged(hook.function);
+    if (state === "original" && !this.unhooked.has(number)) {
+      const module = this.process.modules.find(
+        (m) => hook.address >= m.info.start && hook.address < m.info.end,
+      );
+      if (module === undefined) return; // its library has been unloaded
+      const arena = new Arena(this.arenas[hook.arena]?.base ?? 0n);
+      const f: FoundFunction = {
+        module,
+        name: hook.function,
+        address: hook.address,
+        size: hook.size,
+      };
+      const planned = planEntry(f, arena.stub(hook.index), arena.copy(hook.index));
+      this.unhooked.add(number);
+      this.entries.push({
+        address: hook.address,
+        expected: planned.original,
+        bytes: planned.jump,
+        moves: planned.moves,
+      });
+      // The run may have died before any of this was written.
+      this.writes.push({ address: arena.stub(hook.index), bytes: arena.stubCode(hook.index) });
+      this.writes.push({ address: arena.copy(hook.index), bytes: planned.copy });
+    }
+  }
+
+  /** A run that died after the record and before the slot: the record's chain is the one that counts. */
+  private healSlot(arena: Arena, hook: HookRecord): void {
+    const now = addon.readMemory(this.process.handle, arena.slot(hook.index), 8).readBigUInt64LE(0);
+    if (now === arena.cell(hook.index, hook.plane)) return;
+    this.slots.push(
+      arena.planeOf(hook.index, now) >= 0
+        ? this.slotByte(arena, hook.index, hook.plane)
+        : this.wholeSlot(arena, hook.index, hook.plane),
+    );
+  }
+
+  private cellFor(
+    arena: Arena,
+    hook: HookRecord,
+    chain: readonly ChainEntry[],
+  ): { plane: number; code: Buffer | null } {
+    const codeAt = (plane: number): Buffer =>
+      chainCode(
+        arena.cell(hook.index, plane),
+        this.selectorAddress(),
+        chain,
+        arena.copy(hook.index),
+      );
+    for (const plane of hook.planes) {
+      const code = codeAt(plane);
+      if (
+        addon
+          .readMemory(this.process.handle, arena.cell(hook.index, plane), code.length)
+          .equals(code)
+      )
+        return { plane, code: null };
+    }
+    const record = this.arenas[hook.arena];
+    if (record === undefined) throw new Error("a hook without an arena");
+    const mapped = record.planes.find((plane) => !hook.planes.includes(plane));
+    if (mapped !== undefined) return { plane: mapped, code: codeAt(mapped) };
+    for (let plane = 0; plane < planesPerArena; plane++) {
+      if (record.planes.includes(plane)) continue;
+      const mapping = arena.planeMapping(plane);
+      if (
+        this.process
+          .maps()
+          .some((m) => m.start < mapping.start + mapping.size && m.end > mapping.start)
+      )
+        continue;
+      this.mappings.push({ ...mapping, write: false });
+      this.arenas[hook.arena] = { ...record, planes: [...record.planes, plane] };
+      return { plane, code: codeAt(plane) };
+    }
+    throw new EngineError(
+      "TOO_MANY_UPDATES",
+      "refused",
+      `${hook.function} has been updated in more ways than there is room for`,
+      {
+        subject: hook.function,
+        pid: this.process.pid,
+      },
+    );
+  }
+
+  private wholeSlot(arena: Arena, index: number, plane: number): PlannedWrite {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(arena.cell(index, plane));
+    return { address: arena.slot(index), bytes };
+  }
+
+  /** Cells of one hook differ in the third byte of their address only. */
+  private slotByte(arena: Arena, index: number, plane: number): PlannedWrite {
+    return {
+      address: arena.slot(index) + 2n,
+      bytes: Buffer.from([Number((arena.cell(index, plane) >> 16n) & 0xffn)]),
+    };
+  }
+}
