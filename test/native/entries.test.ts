@@ -10,6 +10,7 @@ import {
   type ModuleHandle,
   type RelocatedEntry,
 } from "../../native/addon/addon.js";
+import { codeOf } from "../support/failures.js";
 import { targetSource } from "../support/repository.js";
 import { build, runTool } from "../support/toolchain.js";
 
@@ -44,17 +45,6 @@ function relocate(
     size: symbol.size,
     destination,
   });
-}
-
-function codeOf(attempt: () => unknown): string {
-  try {
-    attempt();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && typeof error.code === "string")
-      return error.code;
-    throw error;
-  }
-  return "no error";
 }
 
 const processorFlags = new Set(

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { addon, type PatchObject } from "../../native/addon/addon.js";
+import { codeOf } from "../support/failures.js";
 import { targetSource } from "../support/repository.js";
 import { build, runTool, stripped } from "../support/toolchain.js";
 
@@ -18,17 +19,6 @@ const plain = object("plain.so", "-DWITH_TABLE");
 
 function read(path: string): PatchObject {
   return addon.readPatchObject(readFileSync(path));
-}
-
-function codeOf(attempt: () => unknown): string {
-  try {
-    attempt();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && typeof error.code === "string")
-      return error.code;
-    throw error;
-  }
-  return "no error";
 }
 
 test("segments, as readelf lists them", () => {

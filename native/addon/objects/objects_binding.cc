@@ -27,7 +27,8 @@ Napi::Object SegmentObject(Napi::Env env, const PatchSegment& segment) {
   object.Set("read", Napi::Boolean::New(env, (segment.header.flags & PF_R) != 0));
   object.Set("write", Napi::Boolean::New(env, (segment.header.flags & PF_W) != 0));
   object.Set("execute", Napi::Boolean::New(env, (segment.header.flags & PF_X) != 0));
-  object.Set("contents", Napi::Buffer<uint8_t>::Copy(env, segment.contents.data, segment.contents.size));
+  const ByteView& contents = segment.contents;
+  object.Set("contents", Napi::Buffer<uint8_t>::Copy(env, contents.data, contents.size));
   return object;
 }
 

@@ -68,9 +68,13 @@ void PatchObject::ReadSegments() {
     if (segment.memory_size == 0) continue;
     auto contents = file_->BytesAtOffset(segment.offset, segment.file_size);
     if (!contents) Malformed("a segment leads beyond its end");
-    if (segment.file_size > segment.memory_size) Malformed("a segment is larger in the file than in memory");
+    if (segment.file_size > segment.memory_size) {
+      Malformed("a segment is larger in the file than in memory");
+    }
     if (segments.empty()) first = segment.address;
-    if (!segments.empty() && segment.address < end) Malformed("its segments overlap or are out of order");
+    if (!segments.empty() && segment.address < end) {
+      Malformed("its segments overlap or are out of order");
+    }
     if (segment.address < first || segment.address - first > kLargestImage ||
         segment.memory_size > kLargestImage) {
       Malformed("its segments span more than 1 GiB");
@@ -86,12 +90,11 @@ void PatchObject::ReadSegments() {
     segments.push_back({segment, *contents});
   }
   if (segments.empty()) Malformed("it has nothing that could be loaded");
-  if (has_relro && (relro_address < first || relro_address > end || relro_size > end - relro_address)) {
-    // Linkers round the end up to a page.
-    const uint64_t rounded = (end + kPage - 1) & ~(kPage - 1);
-    if (relro_address < first || relro_address > rounded || relro_size > rounded - relro_address) {
-      Malformed("its read-only-after-relocation range lies outside its segments");
-    }
+  // Linkers round the end up to a page.
+  const uint64_t rounded = (end + kPage - 1) & ~(kPage - 1);
+  if (has_relro && (relro_address < first || relro_address > rounded ||
+                    relro_size > rounded - relro_address)) {
+    Malformed("its read-only-after-relocation range lies outside its segments");
   }
 }
 
@@ -150,9 +153,8 @@ void PatchObject::AddSectionSymbols() {
     symbol.binding = GELF_ST_BIND(entry.st_info);
     const size_t at = symbol.name.find('@');
     if (at != std::string_view::npos && at != 0 && symbol.binding != STB_LOCAL) {
-      symbol.version = symbol.name.substr(symbol.name.find_first_not_of('@', at) == std::string_view::npos
-                                              ? symbol.name.size()
-                                              : symbol.name.find_first_not_of('@', at));
+      const size_t version = std::min(symbol.name.find_first_not_of('@', at), symbol.name.size());
+      symbol.version = symbol.name.substr(version);
       symbol.name = symbol.name.substr(0, at);
     }
     if (symbol.name.empty()) continue;
@@ -170,12 +172,14 @@ void PatchObject::CheckRelocations() const {
   for (const PatchRelocation& relocation : relocations) {
     const uint64_t size = RelocatedSize(relocation.type);
     if (size == 0) continue;
-    const bool inside = std::any_of(segments.begin(), segments.end(), [&](const PatchSegment& segment) {
-      return relocation.address >= segment.header.address &&
-             segment.header.memory_size >= size &&
-             relocation.address - segment.header.address <= segment.header.memory_size - size;
-    });
-    if (!inside) Malformed("a relocation lies outside its segments");
+    const auto holds = [&](const PatchSegment& segment) {
+      const ElfSegment& header = segment.header;
+      return relocation.address >= header.address && header.memory_size >= size &&
+             relocation.address - header.address <= header.memory_size - size;
+    };
+    if (std::none_of(segments.begin(), segments.end(), holds)) {
+      Malformed("a relocation lies outside its segments");
+    }
   }
 }
 
@@ -229,7 +233,9 @@ void PatchObject::CountConstructors(uint64_t array, uint64_t size, uint64_t init
   if (const ElfSection* section = file_->SectionNamed(".ctors")) {
     // Between a word of ones and a word of zeros.
     const uint64_t words = section->size / sizeof(uint64_t);
-    if (section->type == SHT_PROGBITS && words > 2) constructors += static_cast<uint32_t>(std::min<uint64_t>(words - 2, 65536));
+    if (section->type == SHT_PROGBITS && words > 2) {
+      constructors += static_cast<uint32_t>(std::min<uint64_t>(words - 2, 65536));
+    }
   }
   // `_init` comes with the start files and does nothing; another name was chosen by the author.
   const auto function = functions.find(init);

@@ -93,7 +93,9 @@ template <typename Accept>
 DebugFile OpenAccepted(const std::string& root, const std::string& path, Accept accept) {
   if (path.empty() || path[0] != '/' || path.size() >= PATH_MAX) return {};
   const bool has_root = !root.empty() && root != "/";
-  for (const std::string& folder : has_root ? std::vector<std::string>{root, ""} : std::vector<std::string>{""}) {
+  std::vector<std::string> folders = {""};
+  if (has_root) folders.insert(folders.begin(), root);
+  for (const std::string& folder : folders) {
     Descriptor file = OpenBelow(folder, path);
     if (file.IsOpen() && accept(file.Get(), folder + path)) return {std::move(file), folder + path};
   }

@@ -117,7 +117,8 @@ UnwindSession::UnwindSession(pid_t pid, const std::vector<std::shared_ptr<Module
   }
 }
 
-bool UnwindSession::IsFor(pid_t pid, const std::vector<std::shared_ptr<Module>>& modules) const noexcept {
+bool UnwindSession::IsFor(pid_t pid,
+                          const std::vector<std::shared_ptr<Module>>& modules) const noexcept {
   return pid == pid_ && std::equal(modules_.begin(), modules_.end(), modules.begin(), modules.end(),
                                    [](const Module* left, const std::shared_ptr<Module>& right) {
                                      return left == right.get();
