@@ -26,11 +26,12 @@ export const run: Command = async (context) => {
   }
   context.reporter.progress({ event: "rolling_back", ...target, pids, why: "command" });
   const result = await rollBack(context, session, pids, to, "asked");
-  context.tally.state =
-    result.update === null || result.point === null
-      ? `${target.update}.${target.point}`
-      : `${result.update}.${result.point}`;
-  return result.result === "done" ? "rolled-back" : "skipped";
+  if (result.result === "skipped") {
+    context.tally.state = "unchanged";
+    return "skipped";
+  }
+  context.tally.state = `${result.update ?? target.update}.${result.point ?? target.point}`;
+  return "rolled-back";
 };
 
 function newestActive(

@@ -159,6 +159,9 @@ test("check, run, run again, status, rollback", async () => {
   assert.is(back.done.outcome, "rolled-back");
   assert.equal(await answers.versions(), [oldVersion]);
   assert.is((await answers.json("rollback", "--pid", String(answers.pid))).done.outcome, "skipped");
+  const past = await answers.json("rollback", "--pid", String(answers.pid), "--to", "newer.start");
+  assert.is(past.done.outcome, "skipped");
+  assert.is(past.done.state, "unchanged");
   assert.is((await answers.json("recover", "--pid", String(answers.pid))).done.outcome, "skipped");
 });
 
