@@ -27,7 +27,6 @@ interface Summary {
   readonly skipped: number;
 }
 
-// eslint-disable-next-line no-control-regex -- colour sequences start with ESC
 const colours = /\u001b\[[0-9;]*m/g;
 const summaryBlock =
   /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)\n {2}Duration: /gm;
