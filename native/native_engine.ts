@@ -11,7 +11,14 @@ import {
   type UpdateRequest,
 } from "./engine.js";
 import type { ModuleCache } from "./process/modules.js";
-import { descendantsOf, listPids, namesExecutable, readExe, readStat } from "./process/proc.js";
+import {
+  descendantsOf,
+  hasEnded,
+  listPids,
+  namesExecutable,
+  readExe,
+  readStat,
+} from "./process/proc.js";
 import { processInfo } from "./process/process_info.js";
 import { examineMachine } from "./process/machine.js";
 import { verifyFile } from "./session/verify_file.js";
@@ -56,7 +63,14 @@ export class NativeEngine implements Engine {
 
   status(pid: number): Promise<ProcessStatus | null> {
     const cache: ModuleCache = new Map();
-    return onTarget(pid, () => statusOf(TargetProcess.open(pid, cache, true)));
+    return onTarget(pid, () => {
+      try {
+        return statusOf(TargetProcess.open(pid, cache, true));
+      } catch (error) {
+        if (!hasEnded(pid)) throw error;
+        throw new EngineError("NO_SUCH_PROCESS", "refused", `process ${pid} has ended`, { pid });
+      }
+    });
   }
 
   async statusOfAll(): Promise<readonly ProcessStatus[]> {

@@ -38,6 +38,16 @@ export function readStat(pid: number): ProcessStat | null {
   };
 }
 
+/**
+ * True for a process that has ended, and for one that is ending: once it has given its memory back it
+ * runs no code any more, though the kernel still lists it for a moment as if it did.
+ */
+export function hasEnded(pid: number): boolean {
+  const stat = readStat(pid);
+  if (stat === null || stat.state === "Z" || stat.state === "X") return true;
+  return !stat.kernelThread && !readStatus(pid).has("VmSize");
+}
+
 /** `Key:` lines of /proc/PID/status. */
 export function readStatus(pid: number): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { addon } from "../addon/addon.js";
 import { EngineError, type ProcessInfo } from "../engine.js";
-import { readCommandLine, readExe, readMaps, readStat, readStatus } from "./proc.js";
+import { hasEnded, readCommandLine, readExe, readMaps, readStat, readStatus } from "./proc.js";
 
 /** Build-id of the executable of a process, `null` if it has none or cannot be read. */
 function buildIdOf(pid: number, exe: string): string | null {
@@ -19,12 +19,14 @@ function buildIdOf(pid: number, exe: string): string | null {
 /** @throws EngineError refused: NO_SUCH_PROCESS, KERNEL_THREAD, PERMISSION */
 export function processInfo(pid: number): ProcessInfo {
   const stat = readStat(pid);
-  if (stat === null || stat.state === "Z")
-    throw new EngineError("NO_SUCH_PROCESS", "refused", `there is no process ${pid}`, { pid });
+  const gone = (): EngineError =>
+    new EngineError("NO_SUCH_PROCESS", "refused", `there is no process ${pid}`, { pid });
+  if (stat === null || stat.state === "Z") throw gone();
   if (stat.kernelThread)
     throw new EngineError("KERNEL_THREAD", "refused", `process ${pid} is a kernel thread`, { pid });
   const exe = readExe(pid);
   if (exe === null) {
+    if (hasEnded(pid)) throw gone();
     throw new EngineError(
       "PERMISSION",
       "refused",

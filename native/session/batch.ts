@@ -82,9 +82,11 @@ export class Batch {
   async activate(essential: ReadonlySet<TargetProcess>): Promise<void> {
     for (const p of this.prepared) {
       if (p.active) continue;
-      const work = (): void => p.member.control?.select(p.after);
-      // Where it was inherited from a process that was active already, it is so here.
-      if ((p.member.control?.selector ?? 0) < p.after) this.flips += 1;
+      const work = (): void => {
+        // Where it was inherited from a process that was active already, it is so here.
+        if ((p.member.control?.selector ?? 0) < p.after) this.flips += 1;
+        p.member.control?.select(p.after);
+      };
       if (essential.has(p.member)) await onTarget(p.member.pid, work);
       else if ((await whileAlive(p.member, () => (work(), true))) === null) continue;
       p.active = true;

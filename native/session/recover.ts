@@ -3,7 +3,7 @@ import { EngineError, type EventSink, type OperationResult } from "../engine.js"
 import type { ModuleCache } from "../process/modules.js";
 import { listPids, readStat } from "../process/proc.js";
 import { isRolledBack, rolledBackTo, topLevel, type UpdateRecord } from "../record/record.js";
-import { needsRecovery, onTarget, TargetProcess, undoTo } from "./target_process.js";
+import { needsRecovery, TargetProcess, undoTo, whileAlive } from "./target_process.js";
 
 /** An unfinished run, and whom it concerns. */
 interface Interrupted {
@@ -54,7 +54,10 @@ export async function recoverAll(
   onEvent: EventSink,
 ): Promise<OperationResult> {
   const touched = new Set<number>();
-  const due = members.filter((m) => m.alive && needsRecovery(m));
+  const due: TargetProcess[] = [];
+  for (const member of members) {
+    if ((await whileAlive(member, () => needsRecovery(member))) === true) due.push(member);
+  }
   const runs = new Set(due.flatMap(unfinished).map((u) => u.run.id));
   for (const update of due.flatMap(unfinished)) {
     if (injectorAlive(update.run)) {
@@ -69,31 +72,38 @@ export async function recoverAll(
   const everyone =
     due.length === 0 ? [] : [...members, ...relatives(members, runs, cache)].filter((m) => m.alive);
   for (const member of everyone) {
-    const pending = member.control === null ? null : member.record().pending;
-    if (pending === null) continue;
-    await onTarget(member.pid, () => undoTo(member, pending.selector));
-    touched.add(member.pid);
-    onEvent({ event: "recovered", pid: member.pid, update: pending.update, how: "finished" });
+    await whileAlive(member, () => {
+      const pending = member.control === null ? null : member.record().pending;
+      if (pending === null) return;
+      undoTo(member, pending.selector);
+      touched.add(member.pid);
+      onEvent({ event: "recovered", pid: member.pid, update: pending.update, how: "finished" });
+    });
   }
   for (const id of runs) {
-    const concerned = everyone.flatMap((process): Interrupted[] => {
-      const update =
+    const concerned: Interrupted[] = [];
+    for (const process of everyone) {
+      const update = await whileAlive(process, () =>
         process.control === null
           ? undefined
-          : process.record().updates.find((u) => u.run.id === id && !isRolledBack(u));
-      return update === undefined ? [] : [{ update, process }];
-    });
+          : process.record().updates.find((u) => u.run.id === id && !isRolledBack(u)),
+      );
+      if (update !== null && update !== undefined) concerned.push({ update, process });
+    }
     const everywhere = concerned.every(
       ({ update, process }) => (process.control?.selector ?? 0) >= topLevel(update),
     );
     for (const { update, process } of concerned) {
-      await onTarget(process.pid, () => (everywhere ? finish(process, id) : undo(process, update)));
-      touched.add(process.pid);
-      onEvent({
-        event: "recovered",
-        pid: process.pid,
-        update: update.name,
-        how: everywhere ? "finished" : "undone",
+      await whileAlive(process, () => {
+        if (everywhere) finish(process, id);
+        else undo(process, update);
+        touched.add(process.pid);
+        onEvent({
+          event: "recovered",
+          pid: process.pid,
+          update: update.name,
+          how: everywhere ? "finished" : "undone",
+        });
       });
     }
   }

@@ -41,11 +41,15 @@ function selectorAt(record: TargetRecord, update: UpdateRecord, position: number
   return Math.max(0, ...below);
 }
 
-/** What a rollback means in one process; `null`: there is nothing to take back. */
-function aim(
-  process: TargetProcess,
-  to: RollbackTarget | undefined,
-): { readonly selector: number; readonly update: string; readonly point: string } | null {
+/** What a rollback means in one process. */
+interface Aim {
+  readonly selector: number;
+  readonly update: string;
+  readonly point: string;
+}
+
+/** `null`: there is nothing to take back. */
+function aim(process: TargetProcess, to: RollbackTarget | undefined): Aim | null {
   const record = process.record();
   const active = activeUpdates(record);
   const newest = active.at(-1);
@@ -95,18 +99,25 @@ function aim(
 /**
  * Rolls back in all processes of the scope, or says that there is nothing to.
  * @param scope asked again after each pass: a child may be born of a process whose turn has not come
+ * @param essential processes whose end is an error; others may come and go
  * @throws EngineError refused: UNKNOWN_UPDATE, UNKNOWN_POINT; inconsistent RECORD_DAMAGED
  */
 export async function rollBackTo(
   scope: () => readonly TargetProcess[],
+  essential: ReadonlySet<TargetProcess>,
   to: RollbackTarget | undefined,
   onEvent: EventSink,
 ): Promise<RollbackResult> {
+  const aimAt = async (
+    process: TargetProcess,
+    at: RollbackTarget | undefined,
+  ): Promise<Aim | null> =>
+    essential.has(process)
+      ? onTarget(process.pid, () => aim(process, at))
+      : whileAlive(process, () => aim(process, at));
   const first = scope();
   // All look at the same update: the newest of the first process that has one.
-  const aims = await Promise.all(
-    first.map((process) => onTarget(process.pid, () => aim(process, to))),
-  );
+  const aims = await Promise.all(first.map((process) => aimAt(process, to)));
   const lead = aims.find((a) => a !== null);
   if (lead === undefined || lead === null) {
     return {
@@ -124,11 +135,11 @@ export async function rollBackTo(
   const done = new Map<number, { functions: number; patches: number }>();
   const id = randomUUID();
   for (let pass = 0; pass < mostPasses; pass++) {
-    const todo = scope().flatMap((process) => {
-      if (!process.alive || process.control === null) return [];
-      const what = aim(process, goal);
-      return what === null ? [] : [{ process, what }];
-    });
+    const todo: { readonly process: TargetProcess; readonly what: Aim }[] = [];
+    for (const process of scope()) {
+      const what = process.alive ? await aimAt(process, goal) : null;
+      if (what !== null) todo.push({ process, what });
+    }
     if (todo.length === 0) break;
     // The intent first, everywhere: a rollback that is cut short can be finished by `recover`.
     if (todo.length > 1) {

@@ -10,7 +10,7 @@ import {
   type ThreadStack,
   type UpdateRequest,
 } from "../engine.js";
-import { descendantsOf, readStat } from "../process/proc.js";
+import { descendantsOf, hasEnded } from "../process/proc.js";
 import { executableIdentity, processInfo } from "../process/process_info.js";
 import type { ModuleCache } from "../process/modules.js";
 import { isRolledBack } from "../record/record.js";
@@ -174,7 +174,8 @@ export class EngineSession implements Session {
     if (await this.isInterrupted("process")) await this.recover();
     const wantsTree = this.rollsBackTree(to);
     return rollBackTo(
-      () => (wantsTree ? this.scopeOf("tree").filter((m) => m.control !== null) : [...this.roots]),
+      () => (wantsTree ? this.scopeOf("tree") : [...this.roots]),
+      this.roots,
       to,
       this.onEvent,
     );
@@ -256,8 +257,7 @@ export class EngineSession implements Session {
         try {
           this.members.push(TargetProcess.open(pid, this.modules));
         } catch (error) {
-          const state = readStat(pid)?.state;
-          if (state !== undefined && state !== "Z") throw error;
+          if (!hasEnded(pid)) throw error;
         }
       }
     }
@@ -265,14 +265,18 @@ export class EngineSession implements Session {
   }
 
   private openTracer(): TracerHandle {
-    this.tracer ??= addon.createTracer((kind, pid, parent) => {
+    if (this.tracer !== null) return this.tracer;
+    const tracer = addon.createTracer((kind, pid, parent) => {
+      // What was still on its way when the tracer closed is no part of the operation any more.
+      if (this.tracer !== tracer) return;
       if (kind === "born") {
         // It may leave the tree before anybody looks: a daemon's child, reparented.
         this.born.push(pid);
         this.onEvent({ event: "process_born", pid, parent });
       } else this.onEvent({ event: "process_gone", pid, why: kind });
     });
-    return this.tracer;
+    this.tracer = tracer;
+    return tracer;
   }
 
   private closeTracer(): void {
