@@ -94,8 +94,10 @@ export function basicUpdateThird(name = "basic-third"): UpdateRequest {
 }
 
 /** Every function of functions.c. */
-export function functionsUpdate(name = "functions"): UpdateRequest {
-  return simpleUpdate(name, buildPatch("functions.c"), [
+export function functionsUpdate(
+  options: { readonly name?: string; readonly flags?: readonly string[] } = {},
+): UpdateRequest {
+  return simpleUpdate(options.name ?? "functions", buildPatch("functions.c", options.flags), [
     "recurse",
     "is_even",
     "is_odd",

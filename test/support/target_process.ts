@@ -183,6 +183,13 @@ export class TargetProcess {
     return await this.state();
   }
 
+  /** Asks it to execute itself anew (see reexec.c) and waits until it is READY again. */
+  async restart(command: string): Promise<void> {
+    await this.ask(command);
+    const ready = await this.nextLine();
+    if (ready !== "READY") throw new Error(`${this.program} said ${JSON.stringify(ready)}`);
+  }
+
   /** Asks it to end by itself; returns its last state. */
   async quit(): Promise<TargetState> {
     const last = parseState(await this.ask("quit"));

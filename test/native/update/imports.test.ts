@@ -1,0 +1,107 @@
+// timeout 300s
+/** What a patch may use of the running program: statics, libraries, IFUNCs, thread-local variables. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { apply, expectVersion, roundTrip } from "../../support/engine_session.js";
+import { buildPatch, simpleUpdate } from "../../support/patches.js";
+import { mappings, writableCode } from "../../support/proc.js";
+import {
+  basicProgram,
+  buildLibrary,
+  functionsProgram,
+  functionsUpdate,
+  libraryProgram,
+  libraryUpdate,
+  staticsProgram,
+  staticsUpdate,
+  tlsProgram,
+  tlsUpdate,
+} from "../../support/programs.js";
+import { buildTarget, withTarget } from "../../support/target_process.js";
+
+test("functions of every calling kind", async () => {
+  await withTarget(functionsProgram(), {}, (target) => roundTrip(target, functionsUpdate()));
+});
+
+test("static functions of one name in two files, static data, string constants", async () => {
+  const program = staticsProgram();
+  await withTarget(program, {}, (target) => roundTrip(target, staticsUpdate(program)));
+});
+
+test("only one of two static functions of a name is replaced", async () => {
+  const program = staticsProgram();
+  const request = simpleUpdate("one-of-two", buildPatch("statics.c"), [
+    {
+      function: "scale",
+      in: { kind: "source", name: "statics_other.c" },
+      with: "scale_there_new",
+    },
+  ]);
+  await withTarget(program, {}, async (target) => {
+    await apply(target.pid, request);
+    await expectVersion(target, "new", ["there"]);
+    await expectVersion(target, "old", ["here"]);
+  });
+});
+
+for (const model of ["global-dynamic", "initial-exec"] as const) {
+  test(`thread-local variables of the program and of a start-up library, ${model}`, async () => {
+    await withTarget(tlsProgram(), {}, (target) =>
+      roundTrip(target, tlsUpdate([`-ftls-model=${model}`])),
+    );
+  });
+}
+
+test("thread-local variables by descriptors (TLSDESC)", async () => {
+  await withTarget(tlsProgram(), {}, (target) =>
+    roundTrip(target, tlsUpdate(["-mtls-dialect=gnu2"])),
+  );
+});
+
+test("functions of a library that the program is linked with", async () => {
+  await withTarget(libraryProgram(), {}, (target) =>
+    roundTrip(target, libraryUpdate({ plugin: false }), ["direct", "inner", "hidden"]),
+  );
+});
+
+test("functions of libraries, one of them opened later", async () => {
+  const args = [`--plugin=${buildLibrary("library_plugin")}`];
+  await withTarget(libraryProgram(["-Wl,-z,lazy"]), { args }, (target) =>
+    roundTrip(target, libraryUpdate({ plugin: true })),
+  );
+});
+
+test("IFUNCs of libc and of the program, called and stored", async () => {
+  await withTarget(buildTarget({ name: "ifunc" }), {}, (target) =>
+    roundTrip(target, simpleUpdate("ifunc", buildPatch("ifunc.c"), ["digest"])),
+  );
+});
+
+test("IFUNCs in a static executable", async () => {
+  await withTarget(buildTarget({ name: "ifunc", flags: ["-static"] }), {}, (target) =>
+    roundTrip(target, simpleUpdate("ifunc", buildPatch("ifunc.c"), ["digest"])),
+  );
+});
+
+test("new functions, new data, relocated tables", async () => {
+  await withTarget(basicProgram(), {}, async (target) => {
+    await roundTrip(target, simpleUpdate("additions", buildPatch("additions.c"), ["answer"]));
+  });
+});
+
+test("the image has code, constants and data apart, each with no more rights than it needs", async () => {
+  await withTarget(basicProgram(), {}, async (target) => {
+    const before = new Set(mappings(target.pid));
+    await apply(target.pid, simpleUpdate("additions", buildPatch("additions.c"), ["answer"]));
+    await expectVersion(target, "new");
+    const rights = mappings(target.pid)
+      .filter((line) => !before.has(line))
+      .map((line) => line.split(" ")[1]);
+    for (const needed of ["r-xp", "r--p", "rw-p"]) {
+      assert.ok(rights.includes(needed), `no ${needed} among ${rights.join(" ")}`);
+    }
+    assert.equal(writableCode(target.pid), []);
+  });
+});
+
+test.run();
