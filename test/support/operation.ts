@@ -50,7 +50,7 @@ export interface OperationEnding {
 export interface OperationOptions {
   /** POLUS_FAULT: `N` kills the child at its N-th point, `N:stop` stops it there. */
   readonly fault?: string;
-  /** Kills the child after that many milliseconds. */
+  /** Kills the child that many milliseconds after it has begun. */
   readonly killAfterMs?: number;
   /** Processor to run on. */
   readonly cpu?: number;
@@ -58,17 +58,23 @@ export interface OperationOptions {
   readonly limitMs?: number;
 }
 
-/** Starts the child; resolves when it has ended. */
-export async function runOperation(
+/** A child that is loaded and waits. */
+export interface PreparedOperation {
+  /** Lets it begin; resolves when it has ended. */
+  run(): Promise<OperationEnding>;
+}
+
+/** Starts the child and waits until it could begin. */
+export async function prepareOperation(
   spec: OperationSpec,
   options: OperationOptions = {},
-): Promise<OperationEnding> {
+): Promise<PreparedOperation> {
   const script = join(repositoryRoot, "dist", "test", "support", "operation_child.js");
   const command = [process.execPath, script, JSON.stringify(spec)];
   if (options.cpu !== undefined) command.unshift("taskset", "-c", String(options.cpu));
   const [program = "", ...args] = command;
   const child = spawn(program, args, {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     env: {
       ...process.env,
       ...(options.fault === undefined ? {} : { POLUS_FAULT: options.fault }),
@@ -76,31 +82,59 @@ export async function runOperation(
   });
   let output = "";
   let errorText = "";
-  child.stdout.on("data", (text: Buffer) => (output += text.toString()));
   child.stderr.on("data", (text: Buffer) => (errorText += text.toString()));
-  const timers: NodeJS.Timeout[] = [];
-  if (options.killAfterMs !== undefined) {
-    timers.push(setTimeout(() => child.kill("SIGKILL"), options.killAfterMs));
-  }
-  return await new Promise((resolve, reject) => {
-    let overdue = false;
-    timers.push(
-      setTimeout(() => {
-        overdue = true;
-        child.kill("SIGKILL");
-      }, options.limitMs ?? 60_000),
-    );
+  child.stdin.on("error", () => undefined);
+  let overdue = false;
+  const limit = setTimeout(() => {
+    overdue = true;
+    child.kill("SIGKILL");
+  }, options.limitMs ?? 60_000);
+
+  const ended = new Promise<OperationEnding>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      for (const timer of timers) clearTimeout(timer);
+      clearTimeout(limit);
+      const report = output.split("\n")[1] ?? "";
       if (overdue) {
         reject(new Error(`the operation did not end in time: ${errorText}`));
       } else if (signal === null && code !== 0) {
         reject(new Error(`the operation ended with code ${code}: ${errorText}`));
       } else {
-        const report = output === "" ? null : (JSON.parse(output) as OperationReport);
-        resolve({ signal, report, errorText });
+        resolve({
+          signal,
+          report: report === "" ? null : (JSON.parse(report) as OperationReport),
+          errorText,
+        });
       }
     });
   });
+  const ready = new Promise<void>((resolve) => {
+    child.stdout.on("data", (text: Buffer) => {
+      output += text.toString();
+      if (output.startsWith("READY\n")) resolve();
+    });
+  });
+  await Promise.race([ready, ended]);
+  return {
+    run: async () => {
+      child.stdin.end("\n");
+      const timer =
+        options.killAfterMs === undefined
+          ? undefined
+          : setTimeout(() => child.kill("SIGKILL"), options.killAfterMs);
+      try {
+        return await ended;
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+/** Starts the child and lets it begin at once. */
+export async function runOperation(
+  spec: OperationSpec,
+  options: OperationOptions = {},
+): Promise<OperationEnding> {
+  return await (await prepareOperation(spec, options)).run();
 }

@@ -4,9 +4,11 @@
  *
  *   node operation_child.js REQUEST
  *
- * REQUEST is the JSON of an OperationSpec. Prints one line of JSON, an
- * OperationReport; the exit code is 0 even when the engine refused.
+ * REQUEST is the JSON of an OperationSpec. Says READY once it is loaded, begins
+ * at a byte on standard input, then prints a line of JSON, an OperationReport;
+ * the exit code is 0 even when the engine refused.
  */
+import { once } from "node:events";
 import { EngineError, type EngineEvent, type UpdateRequest } from "../../native/engine.js";
 import { createEngine } from "../../native/native_engine.js";
 import type { OperationReport, OperationSpec, UpdateSpec } from "./operation.js";
@@ -54,6 +56,9 @@ async function main(): Promise<void> {
     process.setgid?.(spec.user);
     process.setuid?.(spec.user);
   }
+  process.stdout.write("READY\n");
+  await once(process.stdin, "data");
+  process.stdin.destroy();
   let report: OperationReport;
   try {
     report = await run(spec);
