@@ -1,7 +1,8 @@
 /** Starts target programs, speaks their protocol (test/targets/target.h), and ends them. */
-import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
 import { createInterface } from "node:readline";
+import { Readable, type Writable } from "node:stream";
 import { targetSource } from "./repository.js";
 import { build } from "./toolchain.js";
 
@@ -59,21 +60,29 @@ export interface TargetState {
 export interface StartOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Wrapped in `unshare --pid --fork`: a pid namespace of its own. */
+  /** First process of a pid namespace of its own. */
   readonly pidNamespace?: boolean;
   /** How long READY or a reply may take. */
   readonly patienceMs?: number;
 }
 
-function children(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
-    .split(" ")
-    .filter((text) => text !== "")
-    .map(Number);
-}
-
 export async function sleep(milliseconds: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Compiles the program that is the targets' parent; see launch.c. */
+function launcher(): string {
+  return build({
+    name: "launch",
+    sources: [targetSource("launch.c")],
+    flags: ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2"],
+  });
+}
+
+/** Name of a signal, such as SIGKILL, by its number. */
+function signalName(number: number): string {
+  const found = Object.entries(constants.signals).find(([, value]) => value === number);
+  return found?.[0] ?? `signal ${number}`;
 }
 
 /** A running target program. */
@@ -82,54 +91,78 @@ export class TargetProcess {
   private readonly waiting: ((line: string | null) => void)[] = [];
   private errorText = "";
   private ended = false;
+  private ownPid = 0;
+  /** What its parent has seen of job control: `stopped 19`, `continued`. */
+  readonly parentSaw: string[] = [];
   /** Exit code or signal's name, `null` while it runs. */
   exit: number | string | null = null;
 
   private constructor(
-    private readonly child: ChildProcessWithoutNullStreams,
+    private readonly launcher: ChildProcess,
+    private readonly input: Writable,
     private readonly patienceMs: number,
     readonly program: string,
   ) {
-    createInterface({ input: child.stdout }).on("line", (line) => this.deliver(line));
-    child.stdout.on("close", () => this.finish());
-    child.stderr.on("data", (text: Buffer) => (this.errorText += text.toString()));
     // Writing to a target that has died is reported by the missing reply.
-    child.stdin.on("error", () => undefined);
-    child.on("exit", (code, signal) => (this.exit = signal ?? code));
+    input.on("error", () => undefined);
+    launcher.on("exit", () => (this.exit ??= "launcher died"));
   }
 
   /** Starts `program` and waits until it is READY. */
   static async start(program: string, options: StartOptions = {}): Promise<TargetProcess> {
-    const args = [...(options.args ?? [])];
-    const command = options.pidNamespace ? "unshare" : program;
-    const child = spawn(
-      command,
-      options.pidNamespace ? ["--pid", "--fork", "--kill-child", program, ...args] : args,
+    const args = [
+      ...(options.pidNamespace ? ["--pid-namespace"] : []),
+      program,
+      ...(options.args ?? []),
+    ];
+    const child = spawn(launcher(), args, {
+      stdio: ["pipe", "pipe", "pipe", "pipe"],
       // A session of its own: signals to our process group do not reach it.
-      { stdio: "pipe", detached: true, env: { ...process.env, ...options.env } },
-    );
-    const target = new TargetProcess(child, options.patienceMs ?? 15_000, program);
+      detached: true,
+      env: { ...process.env, ...options.env },
+    });
+    const [input, output, errors, reports] = child.stdio;
+    if (!input || !output || !errors || !(reports instanceof Readable)) {
+      throw new Error(`${program} could not be started`);
+    }
+    const target = new TargetProcess(child, input, options.patienceMs ?? 15_000, program);
+    const started = new Promise<void>((resolve) => {
+      createInterface({ input: reports }).on("line", (line) => {
+        target.hear(line);
+        resolve();
+      });
+      child.on("exit", resolve);
+      child.on("error", () => resolve());
+    });
+    createInterface({ input: output }).on("line", (line) => target.deliver(line));
+    output.on("close", () => target.finish());
+    errors.on("data", (text: Buffer) => (target.errorText += text.toString()));
+    await started;
     const ready = await target.nextLine();
     if (ready !== "READY") {
       await target.kill();
       throw new Error(`${program} said ${JSON.stringify(ready)}: ${target.errorText}`);
     }
-    target.realPid = options.pidNamespace
-      ? (children(target.spawnedPid)[0] ?? 0)
-      : target.spawnedPid;
     return target;
-  }
-
-  private realPid = 0;
-
-  private get spawnedPid(): number {
-    if (this.child.pid === undefined) throw new Error(`${this.program} could not be started`);
-    return this.child.pid;
   }
 
   /** Pid as we see it. */
   get pid(): number {
-    return this.realPid;
+    return this.ownPid;
+  }
+
+  /** Pid of its parent. */
+  get parentPid(): number {
+    return this.launcher.pid ?? 0;
+  }
+
+  /** A line of the launcher. */
+  private hear(line: string): void {
+    const [word, value] = line.split(" ");
+    if (word === "pid") this.ownPid = Number(value);
+    else if (word === "exited") this.exit = Number(value);
+    else if (word === "killed") this.exit = signalName(Number(value));
+    else this.parentSaw.push(line);
   }
 
   private deliver(line: string): void {
@@ -149,7 +182,7 @@ export class TargetProcess {
     if (this.ended) return null;
     return await new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new Error(`${this.program} (pid ${this.child.pid}) did not answer in time`));
+        reject(new Error(`${this.program} (pid ${this.ownPid}) did not answer in time`));
       }, this.patienceMs);
       this.waiting.push((text) => {
         clearTimeout(timer);
@@ -160,7 +193,7 @@ export class TargetProcess {
 
   /** Sends a line and parses the JSON object that answers it. */
   async ask(command: string): Promise<Readonly<Record<string, unknown>>> {
-    this.child.stdin.write(`${command}\n`);
+    this.input.write(`${command}\n`);
     const line = await this.nextLine();
     if (line === null) {
       await this.exited();
@@ -219,7 +252,9 @@ export class TargetProcess {
   /** Ends it by force; no effect when it is gone. */
   async kill(): Promise<void> {
     if (this.exit !== null) return;
-    this.child.kill("SIGKILL");
+    // Without a pid the launcher itself failed.
+    if (this.ownPid === 0) this.launcher.kill("SIGKILL");
+    else process.kill(this.ownPid, "SIGKILL");
     await this.exited();
   }
 }

@@ -1,8 +1,8 @@
 // timeout 300s
 /** Updates while threads are blocked in every kind of system call: none may notice. */
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { apply, expectVersion, rollback, roundTrip } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { basicUpdate, basicUpdateThird, blockedProgram } from "../../support/programs.js";
 import { sleep, withTarget } from "../../support/target_process.js";
 

@@ -2,7 +2,6 @@
 /** Updates of programs that are confined as real servers confine their sessions. */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
   apply,
@@ -12,6 +11,7 @@ import {
   refused,
   roundTrip,
 } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
 import { mappings } from "../../support/proc.js";
 import {

@@ -3,7 +3,6 @@
  * Functions whose first bytes are hard to redirect. Each is either updated and
  * works, or refused by name with nothing changed; some have only one right answer.
  */
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { EngineError, type UpdateRequest } from "../../../native/engine.js";
 import {
@@ -13,6 +12,7 @@ import {
   expectVersion,
   rollback,
 } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
 import { entriesProgram } from "../../support/programs.js";
 import { sleep, type TargetProcess, withTarget } from "../../support/target_process.js";

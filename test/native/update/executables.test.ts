@@ -2,9 +2,9 @@
 /** The same update on executables of every make. */
 import { copyFileSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { apply, engine, expectVersion, refused, roundTrip } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import {
   basicProgram,
   basicUpdate,

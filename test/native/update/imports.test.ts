@@ -1,8 +1,8 @@
 // timeout 300s
 /** What a patch may use of the running program: statics, libraries, IFUNCs, thread-local variables. */
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { apply, expectVersion, roundTrip } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
 import { mappings, writableCode } from "../../support/proc.js";
 import {

@@ -3,7 +3,6 @@
  * The engine is killed, or stopped, at every one of its numbered fault points.
  * The target must go on, wholly old or wholly new, and be mended by a later one.
  */
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
   apply,
@@ -14,6 +13,7 @@ import {
   type Version,
   withSession,
 } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { type OperationSpec, runOperation, type UpdateSpec } from "../../support/operation.js";
 import { buildPatch } from "../../support/patches.js";
 import { basicUpdate } from "../../support/programs.js";

@@ -1,6 +1,5 @@
 // timeout 300s
 /** The life of updates in one process: verify, apply, on top of each other, roll back, status. */
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { UpdateRequest } from "../../../native/engine.js";
 import {
@@ -13,6 +12,7 @@ import {
   roundTrip,
   withSession,
 } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { buildPatch, patch, simpleUpdate, update } from "../../support/patches.js";
 import { mappings, writableCode } from "../../support/proc.js";
 import { basicProgram, basicUpdate, basicUpdateThird } from "../../support/programs.js";
@@ -236,7 +236,7 @@ onBasic("the process is found by its executable's name and path", async (target)
   assert.is(info.exeDeleted, false);
   assert.is(info.buildId, buildIdOf(target.program));
   assert.is(info.threads, 5);
-  assert.is(info.parent, process.pid);
+  assert.is(info.parent, target.parentPid);
 });
 
 test.run();

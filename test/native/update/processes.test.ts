@@ -1,6 +1,5 @@
 // timeout 300s
 /** Trees of processes, forks, vfork, exec and job control while updates come and go. */
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Session } from "../../../native/engine.js";
 import {
@@ -13,6 +12,7 @@ import {
   roundTrip,
   withSession,
 } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
 import { childrenOf, exists, threadStates, tracers } from "../../support/proc.js";
 import { basicProgram, basicUpdate } from "../../support/programs.js";

@@ -1,7 +1,6 @@
 // timeout 240s
 /** Bad input and processes that may not be touched: a clear refusal, and nothing is changed. */
 import { spawn } from "node:child_process";
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { EngineError, type UpdateRequest } from "../../../native/engine.js";
 import * as bad from "../../support/bad_patches.js";
@@ -13,6 +12,7 @@ import {
   refused,
   withSession,
 } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { runOperation } from "../../support/operation.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
 import { mappings } from "../../support/proc.js";

@@ -1,6 +1,5 @@
 // timeout 300s
 /** Updates of programs whose threads are busy with everything that makes stopping them hard. */
-import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
   apply,
@@ -10,6 +9,7 @@ import {
   roundTrip,
   withSession,
 } from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
 import {
   basicProgram,
