@@ -198,8 +198,12 @@ begin jrcxz_first
 finish jrcxz_first
         .p2align 4
 begin jump_first
-        jmp     after_short
+        jmp     .Lfar
 finish jump_first
+        .skip   300, 0x90
+.Lfar:  lea     10(%rdi), %rax
+        ret
+        .p2align 4
         .p2align 4
 begin short_jump_first
         jmp     .Lnear

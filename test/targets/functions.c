@@ -24,7 +24,11 @@ TARGET_PROBE(alias_probe, "alias")
 TARGET_COUNTER(mixed_recursions, "mixed_recursions")
 
 /* Every level adds 1 (new: 1000, newer: 1000000): the sum tells how many levels ran which version. */
-TARGET_UPDATED long recurse(long depth) { return depth == 0 ? 0 : 1 + recurse(depth - 1); }
+TARGET_UPDATED long recurse(long depth) {
+  /* Volatile: the compiler is not to see that it returns its argument. */
+  volatile long one = 1;
+  return depth == 0 ? 0 : one + recurse(depth - 1);
+}
 
 long is_odd(unsigned long number);
 TARGET_UPDATED long is_even(unsigned long number) { return number == 0 ? 1 : is_odd(number - 1); }

@@ -1,7 +1,14 @@
 // timeout 300s
 /** What a patch may use of the running program: statics, libraries, IFUNCs, thread-local variables. */
 import * as assert from "uvu/assert";
-import { apply, expectVersion, roundTrip } from "../../support/engine_session.js";
+import { EngineError, type UpdateRequest } from "../../../native/engine.js";
+import {
+  apply,
+  engine,
+  expectVersion,
+  roundTrip,
+  withSession,
+} from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
 import { mappings, writableCode } from "../../support/proc.js";
@@ -17,7 +24,24 @@ import {
   tlsProgram,
   tlsUpdate,
 } from "../../support/programs.js";
-import { buildTarget, withTarget } from "../../support/target_process.js";
+import { buildTarget, type TargetProcess, withTarget } from "../../support/target_process.js";
+
+/** For what may be a limit: it must work, or be refused with nothing changed. */
+async function worksOrIsRefused(
+  target: TargetProcess,
+  update: UpdateRequest,
+  codes: readonly string[],
+): Promise<void> {
+  try {
+    await withSession(target.pid, (session) => session.verify(update));
+  } catch (error) {
+    if (!(error instanceof EngineError) || !codes.includes(error.code)) throw error;
+    assert.is(await engine.status(target.pid), null);
+    await expectVersion(target, "old");
+    return;
+  }
+  await roundTrip(target, update);
+}
 
 test("functions of every calling kind", async () => {
   await withTarget(functionsProgram(), {}, (target) => roundTrip(target, functionsUpdate()));
@@ -52,10 +76,11 @@ for (const model of ["global-dynamic", "initial-exec"] as const) {
   });
 }
 
-test("thread-local variables by descriptors (TLSDESC)", async () => {
-  await withTarget(tlsProgram(), {}, (target) =>
-    roundTrip(target, tlsUpdate(["-mtls-dialect=gnu2"])),
-  );
+test("thread-local variables by descriptors (TLSDESC) work or are refused beforehand", async () => {
+  await withTarget(tlsProgram(), {}, async (target) => {
+    const update = tlsUpdate(["-mtls-dialect=gnu2"]);
+    await worksOrIsRefused(target, update, ["PATCH_MALFORMED", "PATCH_HAS_TLS"]);
+  });
 });
 
 test("functions of a library that the program is linked with", async () => {
@@ -77,10 +102,11 @@ test("IFUNCs of libc and of the program, called and stored", async () => {
   );
 });
 
-test("IFUNCs in a static executable", async () => {
-  await withTarget(buildTarget({ name: "ifunc", flags: ["-static"] }), {}, (target) =>
-    roundTrip(target, simpleUpdate("ifunc", buildPatch("ifunc.c"), ["digest"])),
-  );
+test("IFUNCs in a static executable work or are refused beforehand", async () => {
+  await withTarget(buildTarget({ name: "ifunc", flags: ["-static"] }), {}, async (target) => {
+    const update = simpleUpdate("ifunc", buildPatch("ifunc.c"), ["digest"]);
+    await worksOrIsRefused(target, update, ["UNRESOLVED_IMPORT"]);
+  });
 });
 
 test("new functions, new data, relocated tables", async () => {

@@ -116,14 +116,23 @@ onBasic("a second update of a hooked function stops no more than one thread", as
   await expectVersion(target, "new");
 });
 
-onBasic("rollback of nothing is skipped or says so", async (target) => {
-  const result = await rollback(target.pid);
-  assert.is(result.result, "skipped");
-  await refused(rollback(target.pid, { update: "unheard-of", point: "start" }), [
-    "NOTHING_ACTIVE",
-    "UNKNOWN_UPDATE",
-  ]);
+onBasic("rollback of nothing is skipped", async (target) => {
+  assert.is((await rollback(target.pid)).result, "skipped");
+  await apply(target.pid, basicUpdate());
+  await rollback(target.pid);
+  assert.is((await rollback(target.pid)).result, "skipped");
   await expectVersion(target, "old");
+});
+
+onBasic("rollback to an update or point that is not there is refused", async (target) => {
+  await apply(target.pid, basicUpdate());
+  for (const to of [
+    { update: "unheard-of", point: "start" },
+    { update: "basic", point: "unheard-of" },
+  ]) {
+    await refused(rollback(target.pid, to), ["NOTHING_ACTIVE", "UNKNOWN_UPDATE", "UNKNOWN_POINT"]);
+  }
+  await expectVersion(target, "new");
 });
 
 /** Two patches that replace the same function, with a point between them. */
