@@ -2,6 +2,7 @@
 import { addon, type ModuleHandle, type TracerHandle } from "../addon/addon.js";
 import type { ActiveFrame, StackFrame, ThreadStack } from "../engine.js";
 import { address } from "../address.js";
+import { Arena, copyRoom } from "../hooks/arena.js";
 import { readFileSync } from "node:fs";
 import type { TargetRecord, UpdateRecord } from "../record/record.js";
 import { onTarget, type TargetProcess } from "./target_process.js";
@@ -34,6 +35,9 @@ function oldCode(record: TargetRecord, update: UpdateRecord): OldCode[] {
         });
       };
       add(hook.address, hook.size);
+      // A thread on its way through the relocated entry is about to be in the original.
+      const arena = record.arenas[hook.arena];
+      if (arena !== undefined) add(new Arena(arena.base).copy(hook.index), copyRoom);
       for (const older of record.updates.flatMap((u) => u.patches)) {
         if (older.level === null || older.level >= level) continue;
         for (const f of older.functions) if (f.hook === number) add(f.target, f.size);
@@ -62,7 +66,9 @@ export async function activeFramesOf(
   const found: ActiveFrame[] = [];
   for (const thread of threads) {
     const { frames, incomplete } = addon.unwind(process.pid, modules, thread, mostFrames);
-    const words: bigint[] = frames.map((f) => f.pc);
+    // All but the youngest frame, and those that a signal interrupted, hold return addresses:
+    // the call lies before them.
+    const words: bigint[] = frames.map((f, at) => (at === 0 || f.signalFrame ? f.pc : f.pc - 1n));
     if (incomplete !== null) {
       for (let at = 0; at + 8 <= thread.stack.length; at += 8)
         words.push(thread.stack.readBigUInt64LE(at));

@@ -173,6 +173,7 @@ export class HookPlanner {
       if (hook === undefined || arenaRecord === undefined) continue;
       const arena = new Arena(arenaRecord.base);
       const isNew = number >= this.record.hooks.length;
+      if (!isNew && !this.isLoaded(arenaRecord)) continue;
       if (!isNew) this.checkExisting(number, hook);
       if (!isNew && sameChain(chain, hook.chain)) {
         this.healSlot(arena, hook);
@@ -184,6 +185,13 @@ export class HookPlanner {
       if (isNew) this.writes.push(this.wholeSlot(arena, hook.index, plane));
       else this.slots.push(this.slotByte(arena, hook.index, plane));
     }
+  }
+
+  /** False once the library that a hook was made in has been unloaded. */
+  private isLoaded(arena: ArenaRecord): boolean {
+    return this.process.modules.some(
+      (m) => m.info.start === arena.moduleStart && m.path === arena.module,
+    );
   }
 
   /** A hook of earlier: its entry is ours, or was never reached by the run that was to write it. */

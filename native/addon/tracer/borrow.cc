@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "seccomp_filter.h"
 #include "threads.h"
+#include "urgency.h"
 
 namespace polus {
 
@@ -338,6 +339,7 @@ BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vec
       throw Failure("TARGET_GONE", "process " + std::to_string(process) + " has ended");
     }
     HoldPermit permit(deadline, kBorrowLimitNs);
+    Urgency urgency;
     uint64_t begun = MonotonicNanoseconds();
     timer.Arm(begun + kStopLimitNs);
     try {

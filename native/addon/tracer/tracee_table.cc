@@ -37,8 +37,10 @@ std::vector<Tracee *> TraceeTable::Of(pid_t process) {
 void TraceeTable::AttachAll(pid_t process, long options) {
   // A thread may be born by one that we have not seized yet: look again until a pass finds
   // nothing new. The kernel attaches those born by seized ones.
-  for (int pass = 0; pass < 100; ++pass) {
+  constexpr int kMostPasses = 100;
+  for (int pass = 1;; ++pass) {
     bool found_new = false;
+    bool waiting = false;
     for (pid_t tid : ListThreads(process)) {
       if (tracees_.count(tid) != 0) continue;
       char state = ThreadState(process, tid);
@@ -48,22 +50,25 @@ void TraceeTable::AttachAll(pid_t process, long options) {
         found_new = true;
       } catch (const Failure &e) {
         if (Is(e, "NO_SUCH_THREAD")) continue;
-        // One that was attached by the kernel a moment ago, or died: the next pass tells.
-        if (Is(e, "ALREADY_TRACED") || Is(e, "PERMISSION")) {
-          char now = ThreadState(process, tid);
-          if (now == 'Z' || now == 'X') continue;
-          int status = 0;
-          if (::waitpid(tid, &status, __WALL | WNOHANG) == tid) {
-            tracees_.emplace(tid, std::make_unique<Tracee>(Tracee::Adopt(process, tid)));
-            Settle(tid, status);
-            found_new = true;
-            continue;
-          }
+        // Attached by the kernel a moment ago, or dying but listed still: both settle.
+        int status = 0;
+        if (::waitpid(tid, &status, __WALL | WNOHANG) == tid) {
+          tracees_.emplace(tid, std::make_unique<Tracee>(Tracee::Adopt(process, tid)));
+          Settle(tid, status);
+          found_new = true;
+        } else if (pass < kMostPasses) {
+          waiting = true;
+        } else {
+          throw;
         }
-        throw;
       }
     }
-    if (!found_new) return;
+    if (!found_new && !waiting) return;
+    if (pass >= kMostPasses) throw Failure("CANNOT_STOP", "threads are born faster than they can be seized");
+    if (waiting) {
+      timespec pause{0, 200'000};
+      ::nanosleep(&pause, nullptr);
+    }
   }
 }
 

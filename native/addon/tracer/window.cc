@@ -7,6 +7,7 @@
 
 #include "fault.h"
 #include "threads.h"
+#include "urgency.h"
 
 namespace polus {
 
@@ -264,6 +265,7 @@ WindowResult InstallWindow(const Target &target, const std::vector<EntryChange> 
       if (!target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(target.pid()) + " has ended");
       uint64_t now = MonotonicNanoseconds();
       HoldPermit permit(deadline, limit_ns + kWatchdogGraceNs);
+      Urgency urgency;
       timer.Arm(now + limit_ns);
       Window window(target, interior, maps, table, now + limit_ns);
       try {
