@@ -43,18 +43,28 @@ std::vector<pid_t> ListThreads(pid_t process) {
   return tids;
 }
 
-char ThreadState(pid_t process, pid_t tid) {
+ThreadInfo ThreadInfoOf(pid_t process, pid_t tid) {
+  ThreadInfo info{tid, 'X', 0};
   std::ifstream in(TaskPath(process, tid, "stat"));
   std::string line;
-  if (!std::getline(in, line)) return 'X';
+  if (!std::getline(in, line)) return info;
+  // The name may hold anything: fields count from the last parenthesis (proc(5)).
   size_t close = line.rfind(')');
-  if (close == std::string::npos || close + 2 >= line.size()) return 'X';
-  return line[close + 2];
+  if (close == std::string::npos || close + 2 >= line.size()) return info;
+  std::istringstream rest(line.substr(close + 2));
+  std::string field;
+  for (int number = 3; number <= 15 && rest >> field; ++number) {
+    if (number == 3) info.state = field[0];
+    if (number >= 14) info.cpu_ticks += std::strtoull(field.c_str(), nullptr, 10);
+  }
+  return info;
 }
+
+char ThreadState(pid_t process, pid_t tid) { return ThreadInfoOf(process, tid).state; }
 
 std::vector<ThreadInfo> ListThreadStates(pid_t process) {
   std::vector<ThreadInfo> threads;
-  for (pid_t tid : ListThreads(process)) threads.push_back({tid, ThreadState(process, tid)});
+  for (pid_t tid : ListThreads(process)) threads.push_back(ThreadInfoOf(process, tid));
   return threads;
 }
 

@@ -10,7 +10,8 @@ namespace polus {
 
 struct ThreadInfo {
   pid_t tid;
-  char state;  // R, S, D, T, t, Z, X…
+  char state;          // R, S, D, T, t, Z, X…
+  uint64_t cpu_ticks;  // user and system time so far
 };
 
 // Thread ids of a process; empty once it is gone.
@@ -19,6 +20,8 @@ std::vector<pid_t> ListThreads(pid_t process);
 pid_t ThreadGroup(pid_t tid);
 // State letter of a thread, 'X' once it is gone.
 char ThreadState(pid_t process, pid_t tid);
+// State 'X' once it is gone.
+ThreadInfo ThreadInfoOf(pid_t process, pid_t tid);
 std::vector<ThreadInfo> ListThreadStates(pid_t process);
 // Stack pointer of a thread that is blocked in a system call; 0 if it runs.
 uint64_t SleepingStackPointer(pid_t process, pid_t tid);

@@ -4,6 +4,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <map>
+#include <thread>
 
 #include "fault.h"
 #include "threads.h"
@@ -102,13 +103,15 @@ class Window {
   Window(const Window &) = delete;
   Window &operator=(const Window &) = delete;
 
-  // Sleepers are stopped first, whatever their number; those that run are held only for
-  // the last moment.
+  // Sleepers are stopped first, whatever their number, then those that wait for a processor;
+  // the ones that have used most time, at most as many as there are processors, are held only
+  // for the last moment.
   void StopAll() {
-    std::vector<Tracee *> sleeping, running;
-    Sort(sleeping, running);
+    std::vector<Tracee *> sleeping, runnable, busiest;
+    Sort(sleeping, runnable, busiest);
     Stop(sleeping, false);
-    Stop(running, true);
+    Stop(runnable, true);
+    Stop(busiest, true);
     // Threads born in between: the kernel has attached them.
     for (int pass = 0; pass < 100; ++pass) {
       table_.AttachAll(target_.pid(), WindowOptions());
@@ -158,9 +161,20 @@ class Window {
     return std::any_of(held_.begin(), held_.end(), [t](const Held &h) { return h.tracee == t; });
   }
 
-  void Sort(std::vector<Tracee *> &sleeping, std::vector<Tracee *> &running) {
+  void Sort(std::vector<Tracee *> &sleeping, std::vector<Tracee *> &runnable, std::vector<Tracee *> &busiest) {
+    std::vector<std::pair<uint64_t, Tracee *>> running;
     for (Tracee *t : table_.Of(target_.pid())) {
-      (ThreadState(target_.pid(), t->tid()) == 'R' ? running : sleeping).push_back(t);
+      ThreadInfo info = ThreadInfoOf(target_.pid(), t->tid());
+      if (info.state == 'R') {
+        running.emplace_back(info.cpu_ticks, t);
+      } else {
+        sleeping.push_back(t);
+      }
+    }
+    std::sort(running.begin(), running.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+    size_t processors = std::max(1u, std::thread::hardware_concurrency());
+    for (size_t i = 0; i < running.size(); ++i) {
+      (i + processors < running.size() ? runnable : busiest).push_back(running[i].second);
     }
   }
 
