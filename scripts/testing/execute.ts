@@ -25,11 +25,15 @@ class Output {
   }
 }
 
+export interface ExecuteOptions {
+  readonly cwd: string;
+  readonly abort: AbortSignal;
+  /** Takes the place of the person's own folder of journals. */
+  readonly stateHome: string;
+}
+
 /** Runs a file to its end; on `abort` everything that it started is ended. Never rejects. */
-export async function execute(
-  file: TestFile,
-  options: { readonly cwd: string; readonly abort: AbortSignal },
-): Promise<Ending> {
+export async function execute(file: TestFile, options: ExecuteOptions): Promise<Ending> {
   const run = randomUUID();
   const mark = `POLUS_TEST_RUN=${run}`;
   const output = new Output();
@@ -37,7 +41,13 @@ export async function execute(
     cwd: options.cwd,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, POLUS_TEST_RUN: run },
+    env: {
+      ...process.env,
+      NO_COLOR: "1",
+      FORCE_COLOR: undefined,
+      POLUS_TEST_RUN: run,
+      XDG_STATE_HOME: options.stateHome,
+    },
   });
   // Without a pid the spawn failed; the error event says why.
   const session = child.pid ?? -1;

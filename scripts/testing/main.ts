@@ -3,10 +3,12 @@
  * files whose path contains one of the words (all without a word), up to two side by
  * side, and ends with the line `N passed, N failed`.
  */
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { discoverTestFiles, type TestFile } from "./discover.js";
-import { execute } from "./execute.js";
+import { execute, type ExecuteOptions } from "./execute.js";
 import { judge, type Verdict } from "./verdict.js";
 
 const lanes = 2;
@@ -29,14 +31,13 @@ function report(file: TestFile, verdict: Verdict, seconds: number, output: strin
 /** Runs the files and returns the sum; the exclusive ones come last, one after another. */
 async function runFiles(
   files: readonly TestFile[],
-  cwd: string,
-  abort: AbortSignal,
+  options: ExecuteOptions,
 ): Promise<{ passed: number; failed: number }> {
   const sum = { passed: 0, failed: 0 };
   const runOne = async (file: TestFile): Promise<void> => {
-    if (abort.aborted) return;
+    if (options.abort.aborted) return;
     const start = performance.now();
-    const ending = await execute(file, { cwd, abort });
+    const ending = await execute(file, options);
     const verdict = judge(ending, file);
     sum.passed += verdict.passed;
     sum.failed += verdict.failed;
@@ -64,7 +65,9 @@ async function main(): Promise<number> {
   const files = discoverTestFiles(root).filter(
     (file) => positionals.length === 0 || positionals.some((word) => file.name.includes(word)),
   );
-  const sum = await runFiles(files, root, abort.signal);
+  const stateHome = mkdtempSync(join(tmpdir(), "polus-test-state-"));
+  const sum = await runFiles(files, { cwd: root, abort: abort.signal, stateHome });
+  rmSync(stateHome, { recursive: true, force: true });
   if (files.length === 0) process.stdout.write("No test file matches.\n");
   if (abort.signal.aborted) process.stdout.write("Interrupted before the end.\n");
   const complete = files.length > 0 && !abort.signal.aborted;

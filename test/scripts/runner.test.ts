@@ -1,5 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -17,7 +20,11 @@ const root = resolve(import.meta.dirname, "../../..");
 async function run(fixture: string): Promise<Verdict & { readonly output: string }> {
   const script = join(root, "test/scripts/fixtures", `${fixture}.mjs`);
   const file = describeTestFile(fixture, script, script);
-  const ending = await execute(file, { cwd: root, abort: new AbortController().signal });
+  const ending = await execute(file, {
+    cwd: root,
+    abort: new AbortController().signal,
+    stateHome: process.env["XDG_STATE_HOME"] ?? tmpdir(),
+  });
   return { ...judge(ending, file), output: ending.output };
 }
 
@@ -98,7 +105,10 @@ test("this file is discovered, fixtures are not", () => {
 });
 
 /** A project of its own, inside this one so that uvu is found. */
-function withProject(files: Record<string, string>, use: (folder: string) => void): void {
+async function withProject(
+  files: Record<string, string>,
+  use: (folder: string) => void | Promise<void>,
+): Promise<void> {
   mkdirSync(join(root, "build"), { recursive: true });
   const folder = mkdtempSync(join(root, "build/runner-"));
   try {
@@ -109,7 +119,7 @@ function withProject(files: Record<string, string>, use: (folder: string) => voi
       }
     }
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    use(folder);
+    await use(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -131,8 +141,8 @@ const good = 'import { test } from "uvu";\ntest("fine", () => {});\ntest.run();\
 const bad =
   'import { test } from "uvu";\ntest("no", () => { throw new Error("seen"); });\ntest.run();\n';
 
-test("the last line is the sum, exactly once, and the exit code says the same", () => {
-  withProject({ "a/good": good, "b/good": good, "b/bad": bad }, (folder) => {
+test("the last line is the sum, exactly once, and the exit code says the same", async () => {
+  await withProject({ "a/good": good, "b/good": good, "b/bad": bad }, (folder) => {
     const all = runProject(folder);
     assert.is(all.status, 1);
     assert.is(all.lines.at(-1), "2 passed, 1 failed");
@@ -147,8 +157,8 @@ test("the last line is the sum, exactly once, and the exit code says the same", 
   });
 });
 
-test("no file that matches, and a file that was not compiled, are failures", () => {
-  withProject({ good }, (folder) => {
+test("no file that matches, and a file that was not compiled, are failures", async () => {
+  await withProject({ good }, (folder) => {
     const none = runProject(folder, "nonsense");
     assert.is(none.status, 1);
     assert.is(none.lines.at(-1), "0 passed, 1 failed");
@@ -180,6 +190,39 @@ test("exclusive files run after the others, one after another", () => {
     assert.is(runProject(folder).status, 0);
     const order = readFileSync(join(folder, "order"), "utf8");
     assert.is(order, ".aabb");
+  });
+});
+
+const waiting = `import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { test } from "uvu";
+test("waits", async () => {
+  const child = spawn("sleep", ["600"], { detached: true, stdio: "ignore" });
+  writeFileSync("sleeper", String(child.pid));
+  await new Promise((resolve) => setTimeout(resolve, 600_000));
+});
+test.run();
+`;
+
+test("an interrupted run ends what it started and says so", async () => {
+  await withProject({ waiting }, async (folder) => {
+    const main = join(root, "dist/scripts/testing/main.js");
+    const runner = spawn(process.execPath, [main, "--root", folder]);
+    let output = "";
+    runner.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    const sleeper = join(folder, "sleeper");
+    let pid = "";
+    for (let tries = 0; tries < 200 && pid === ""; tries++) {
+      await delay(50);
+      if (existsSync(sleeper)) pid = readFileSync(sleeper, "utf8");
+    }
+    assert.match(pid, /^\d+$/);
+    runner.kill("SIGTERM");
+    const [code] = (await once(runner, "close")) as [number | null];
+    assert.is(code, 1);
+    assert.match(output, /Interrupted before the end/);
+    assert.is(output.trimEnd().split("\n").at(-1), "0 passed, 2 failed");
+    assert.not(existsSync(`/proc/${pid}/fd/0`));
   });
 });
 
