@@ -12,6 +12,20 @@
       "libraries": ["-ldw", "-lelf", "-lZydis", "-llzma"]
     },
     {
+      "target_name": "polus_borrower",
+      "type": "executable",
+      "sources": [
+        "native/borrower/main.cc",
+        "<!@(find native/addon/memory native/addon/tracer native/addon/arch -name '*.cc' ! -name '*_binding.cc' ! -name 'decoder.cc' ! -name 'snapshot.cc' ! -name 'window.cc' | sort)"
+      ],
+      "include_dirs": ["native/addon"],
+      "cflags": ["-Wall", "-Wextra", "-Werror", "-O2", "-g"],
+      "cflags!": ["-fno-exceptions"],
+      "cflags_cc": ["-std=c++17"],
+      "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
+      "ldflags": ["-static-libgcc", "-static-libstdc++"]
+    },
+    {
       "target_name": "polus_watchdog",
       "type": "executable",
       "sources": ["native/watchdog/main.cc"],

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "../arch/x86_64/signal_frame.h"
+#include "borrower_process.h"
 #include "fault.h"
 #include "seccomp_filter.h"
 #include "threads.h"
@@ -104,40 +107,40 @@ std::vector<pid_t> Candidates(pid_t process, const std::vector<Mapping> &maps) {
 class BorrowedThread {
  public:
   BorrowedThread(TraceeTable &table, Tracee &tracee, const Gadgets &gadgets, uint64_t deadline_ns)
-      : table_(table), tracee_(tracee), gadgets_(gadgets), deadline_ns_(deadline_ns) {}
+      : table_(table), tracee_(&tracee), gadgets_(gadgets), deadline_ns_(deadline_ns) {}
   ~BorrowedThread() {
     // Whatever happened: a stopped thread goes on. With our registers in it, it goes on
     // into rt_sigreturn and so into its own.
-    if (!tracee_.gone() && tracee_.stopped()) table_.Release(tracee_);
+    if (tracee_ != nullptr && !tracee_->gone() && tracee_->stopped()) table_.Release(*tracee_);
   }
   BorrowedThread(const BorrowedThread &) = delete;
   BorrowedThread &operator=(const BorrowedThread &) = delete;
 
   // Brings the thread to a stop of our own. False: not in time (it is let go when it stops).
   bool Stop() {
-    tracee_.Interrupt();
+    tracee_->Interrupt();
     for (;;) {
-      switch (tracee_.Wait(deadline_ns_)) {
+      switch (tracee_->Wait(deadline_ns_)) {
         case StopKind::kInterrupt:
         case StopKind::kGroupStop:
           return true;
         case StopKind::kTimeout:
           return false;
         case StopKind::kGone:
-          table_.Release(tracee_);
+          Lost();
           throw Failure("NO_SUCH_THREAD", "the borrowed thread has ended");
         case StopKind::kClone:
-          table_.NoteBirth(tracee_);
-          tracee_.Continue();
+          table_.NoteBirth(*tracee_);
+          tracee_->Continue();
           break;
         case StopKind::kSignal: {
-          user_regs_struct registers = tracee_.Registers();
-          if (Tracee::HideInterruption(registers)) tracee_.SetRegisters(registers);
-          tracee_.Continue();
+          user_regs_struct registers = tracee_->Registers();
+          if (Tracee::HideInterruption(registers)) tracee_->SetRegisters(registers);
+          tracee_->Continue();
           break;
         }
         default:
-          tracee_.Continue();
+          tracee_->Continue();
           break;
       }
     }
@@ -145,11 +148,11 @@ class BorrowedThread {
 
   // Lays the frame and points the thread at it. Afterwards the thread is ours.
   void Infect(const Target &target) {
-    own_ = tracee_.Registers();
+    own_ = tracee_->Registers();
     // At once: should we die, the program is not to see an EINTR of ours.
-    if (Tracee::HideInterruption(own_)) tracee_.SetRegisters(own_);
-    mask_ = tracee_.SignalMask();
-    std::vector<uint8_t> xstate = tracee_.ExtendedState();
+    if (Tracee::HideInterruption(own_)) tracee_->SetRegisters(own_);
+    mask_ = tracee_->SignalMask();
+    std::vector<uint8_t> xstate = tracee_->ExtendedState();
 
     // What the kernel is to put back if we are not there to do it: an interrupted call is
     // run again from its own instruction (time-outs start anew, which the tracer's way,
@@ -165,20 +168,20 @@ class BorrowedThread {
     target.Write(TargetAddress{frame_}, frame.bytes.data(), frame.bytes.size());
     FaultPoint();
     // First the registers, then the mask: if we die in between, the frame restores both.
-    tracee_.SetRegisters(Harmless());
+    tracee_->SetRegisters(Harmless());
     infected_ = true;
     FaultPoint();
-    tracee_.SetSignalMask(~uint64_t{0});
+    tracee_->SetSignalMask(~uint64_t{0});
     FaultPoint();
   }
 
   int64_t Run(const RemoteCall &call) {
     // Until the kernel has entered a call, the one that would run without us is rt_sigreturn.
-    tracee_.SetRegisters(Harmless());
-    tracee_.ContinueToSyscall();
+    tracee_->SetRegisters(Harmless());
+    tracee_->ContinueToSyscall();
     AwaitSyscallStop();
     FaultPoint();
-    user_regs_struct r = tracee_.Registers();
+    user_regs_struct r = tracee_->Registers();
     r.orig_rax = static_cast<unsigned long long>(call.number);
     r.rsp = frame_;
     r.rdi = call.arguments[0];
@@ -187,45 +190,46 @@ class BorrowedThread {
     r.r10 = call.arguments[3];
     r.r8 = call.arguments[4];
     r.r9 = call.arguments[5];
-    tracee_.SetRegisters(r);
-    if (fault_inside_call_) FaultPoint();
-    tracee_.ContinueToSyscall();
-    if (fault_inside_call_) FaultPoint();
+    tracee_->SetRegisters(r);
+    FaultPoint();
+    tracee_->ContinueToSyscall();
+    FaultPoint();
     AwaitSyscallStop();
     FaultPoint();
-    return static_cast<int64_t>(tracee_.Registers().rax);
+    return static_cast<int64_t>(tracee_->Registers().rax);
   }
 
   // Puts everything back through a stop at which the kernel still looks at restarts.
   void Cure() {
     if (!infected_) return;
-    tracee_.Interrupt();
-    tracee_.SetRegisters(Harmless());
-    tracee_.Continue();
+    tracee_->Interrupt();
+    tracee_->SetRegisters(Harmless());
+    tracee_->Continue();
     for (;;) {
-      StopKind kind = tracee_.Wait(deadline_ns_);
+      StopKind kind = tracee_->Wait(deadline_ns_);
       if (kind == StopKind::kInterrupt || kind == StopKind::kGroupStop) break;
       if (kind == StopKind::kGone) {
-        table_.Release(tracee_);
+        Lost();
         throw Failure("TARGET_GONE", "the borrowed thread has ended");
       }
       if (kind == StopKind::kTimeout) throw Failure("CANNOT_STOP", "the borrowed thread did not come back");
-      tracee_.Continue();
+      tracee_->Continue();
     }
     FaultPoint();
-    tracee_.SetSignalMask(mask_);
+    tracee_->SetSignalMask(mask_);
     FaultPoint();
-    tracee_.SetRegisters(own_);
+    tracee_->SetRegisters(own_);
     infected_ = false;
     FaultPoint();
   }
 
-  // While the filters are suspended nothing may die between a changed call and its entry
-  // but by a kill that no code of ours can foresee; elsewhere the middle of a call is safe.
-  void set_fault_inside_call(bool on) { fault_inside_call_ = on; }
-  const user_regs_struct &own() const { return own_; }
+
+  // Lets go of the thread for another tracer.
+  void Abandon() { table_.Abandon(*std::exchange(tracee_, nullptr)); }
 
  private:
+  void Lost() { table_.Release(*std::exchange(tracee_, nullptr)); }
+
   // About to call rt_sigreturn on the frame: what the thread does if it is let go.
   user_regs_struct Harmless() const {
     user_regs_struct r = own_;
@@ -239,54 +243,57 @@ class BorrowedThread {
 
   void AwaitSyscallStop() {
     for (;;) {
-      switch (tracee_.Wait(deadline_ns_)) {
+      switch (tracee_->Wait(deadline_ns_)) {
         case StopKind::kSyscall:
           return;
         case StopKind::kGone:
-          table_.Release(tracee_);
+          Lost();
           throw Failure("TARGET_GONE", "the borrowed thread has ended");
         case StopKind::kTimeout:
           throw Failure("CANNOT_STOP", "a borrowed call did not return in time");
         default:
-          tracee_.ContinueToSyscall();
+          tracee_->ContinueToSyscall();
           break;
       }
     }
   }
 
   TraceeTable &table_;
-  Tracee &tracee_;
+  Tracee *tracee_;  // none once it has ended or was given to another tracer
   const Gadgets &gadgets_;
   uint64_t deadline_ns_;
   user_regs_struct own_{};
   uint64_t mask_ = 0;
   uint64_t frame_ = 0;
   bool infected_ = false;
-  bool fault_inside_call_ = true;
 };
 
-// Decides whether the calls can run under the thread's own filters, and suspends those
-// otherwise. What must run without us (rt_sigreturn) has to be permitted in any case.
-bool PrepareSeccomp(Tracee &tracee, pid_t process, const Gadgets &gadgets, const std::vector<RemoteCall> &calls,
-                    long options) {
+enum class FilterVerdict { kPermitted, kMustSuspend };
+
+// Decides whether the calls can run under the thread's own filters. What must run without us
+// (rt_sigreturn) has to be permitted in any case.
+FilterVerdict AskFilters(const Tracee &tracee, pid_t process, const Gadgets &gadgets,
+                         const std::vector<RemoteCall> &calls) {
   int mode = SeccompMode(process, tracee.tid());
-  if (mode == 0) return false;
+  if (mode == 0) return FilterVerdict::kPermitted;
   SeccompFilters filters = SeccompFilters::Of(tracee, mode);
   if (!filters.Permits(SYS_rt_sigreturn, gadgets.syscall_return + 2, {}) ||
       !filters.Permits(SYS_rt_sigreturn, gadgets.sigreturn + sizeof kSigreturn, {})) {
     throw Failure("SECCOMP_DENIES", "the seccomp filter of process " + std::to_string(process) +
-                                            " denies rt_sigreturn, without which no thread can be borrowed safely");
+                                        " denies rt_sigreturn, without which no thread can be borrowed safely");
   }
   bool all = std::all_of(calls.begin(), calls.end(), [&](const RemoteCall &c) {
     return filters.Permits(c.number, gadgets.syscall_return + 2, c.arguments);
   });
-  if (all) return false;
+  return all ? FilterVerdict::kPermitted : FilterVerdict::kMustSuspend;
+}
+
+void SuspendFilters(const Tracee &tracee, pid_t process, long options) {
   if (::ptrace(PTRACE_SETOPTIONS, tracee.tid(), nullptr,
                reinterpret_cast<void *>(options | PTRACE_O_SUSPEND_SECCOMP)) != 0) {
     throw SystemError("SECCOMP_DENIES", "the seccomp filter of process " + std::to_string(process) +
                                             " denies the calls that loading needs, and cannot be suspended");
   }
-  return true;
 }
 
 }  // namespace
@@ -316,7 +323,7 @@ Gadgets FindGadgets(const Target &target, const std::vector<Mapping> &maps) {
 }
 
 BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vector<RemoteCall> &calls,
-                    TraceeTable &table, WaitTimer &timer, HoldDeadline *deadline) {
+                    TraceeTable &table, WaitTimer &timer, HoldDeadline *deadline, const BorrowOptions &borrow_options) {
   pid_t process = target.pid();
   std::vector<Mapping> maps = ReadMaps(process);
   bool followed = table.Followed(process);
@@ -324,6 +331,7 @@ BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vec
   std::string last = "it has no thread that can be stopped";
   const char *last_code = "NO_BORROWABLE_THREAD";
   for (pid_t tid : Candidates(process, maps)) {
+    if (borrow_options.only != 0 && tid != borrow_options.only) continue;
     if (HasShadowStack(process, tid)) {
       throw Failure("SHADOW_STACK", "process " + std::to_string(process) + " runs with a shadow stack");
     }
@@ -338,7 +346,7 @@ BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vec
       table.Release(*tracee);
       throw Failure("TARGET_GONE", "process " + std::to_string(process) + " has ended");
     }
-    HoldPermit permit(deadline, kBorrowLimitNs);
+    auto permit = std::make_unique<HoldPermit>(deadline, kBorrowLimitNs);
     Urgency urgency;
     uint64_t begun = MonotonicNanoseconds();
     timer.Arm(begun + kStopLimitNs);
@@ -364,16 +372,26 @@ BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vec
         if (Tracee::HideInterruption(hidden)) tracee->SetRegisters(hidden);
         continue;
       }
-      bool suspended = PrepareSeccomp(*tracee, process, gadgets, calls, options);
-      borrowed.set_fault_inside_call(!suspended);
+      if (AskFilters(*tracee, process, gadgets, calls) == FilterVerdict::kMustSuspend) {
+        if (!borrow_options.may_suspend_seccomp) {
+          user_regs_struct hidden = registers;
+          if (Tracee::HideInterruption(hidden)) tracee->SetRegisters(hidden);
+          borrowed.Abandon();
+          timer.Disarm();
+          permit.reset();
+          FaultPoint();
+          BorrowResult result = BorrowInOwnProcess(target, tid, calls);
+          FaultPoint();
+          if (followed && ThreadState(process, tid) != 'X') table.Attach(process, tid, options);
+          return result;
+        }
+        SuspendFilters(*tracee, process, options);
+      }
       BorrowResult result;
       result.tid = tid;
       borrowed.Infect(target);
       for (const RemoteCall &call : calls) result.results.push_back(borrowed.Run(call));
       borrowed.Cure();
-      if (suspended && followed) {
-        ::ptrace(PTRACE_SETOPTIONS, tid, nullptr, reinterpret_cast<void *>(options));
-      }
       result.held_us = (MonotonicNanoseconds() - begun) / 1000;
       timer.Disarm();
       return result;

@@ -35,10 +35,18 @@ struct Gadgets {
 // Looks through the executable mappings. Throws NO_BORROWABLE_THREAD if either is missing.
 Gadgets FindGadgets(const Target &target, const std::vector<Mapping> &maps);
 
-// Borrows one thread of the process, preferably one that sleeps.
+struct BorrowOptions {
+  // This thread or none; 0: whichever fits best.
+  pid_t only = 0;
+  // Filters that deny the calls may be suspended: only in a process that outlives polus.
+  bool may_suspend_seccomp = false;
+};
+
+// Borrows one thread of the process, preferably one that sleeps. Where its seccomp filters
+// deny a call and may not be suspended here, polus_borrower does the work.
 // Throws NO_BORROWABLE_THREAD, CANNOT_STOP, ALREADY_TRACED, PERMISSION, SHADOW_STACK,
 // SECCOMP_DENIES, TARGET_GONE.
 BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vector<RemoteCall> &calls,
-                    TraceeTable &table, WaitTimer &timer, HoldDeadline *deadline);
+                    TraceeTable &table, WaitTimer &timer, HoldDeadline *deadline, const BorrowOptions &options = {});
 
 }  // namespace polus

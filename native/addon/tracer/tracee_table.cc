@@ -93,6 +93,12 @@ void TraceeTable::Release(Tracee &tracee) {
   }
 }
 
+void TraceeTable::Abandon(Tracee &tracee) {
+  pid_t tid = tracee.tid();
+  tracee.Detach();
+  tracees_.erase(tid);
+}
+
 void TraceeTable::ReleaseAll(pid_t process) {
   for (Tracee *tracee : Of(process)) Release(*tracee);
 }

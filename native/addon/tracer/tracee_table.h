@@ -42,6 +42,8 @@ class TraceeTable {
 
   // Done with a stopped tracee: goes on seized if its process is followed, else is let go.
   void Release(Tracee &tracee);
+  // Lets a stopped tracee go, followed or not: another tracer is to take it.
+  void Abandon(Tracee &tracee);
   void ReleaseAll(pid_t process);
 
   // Takes a stop that nobody waits for (idle, or another tracee's while one is waited for).

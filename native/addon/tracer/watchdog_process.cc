@@ -1,6 +1,5 @@
 #include "watchdog_process.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -14,6 +13,7 @@
 #include <string>
 
 #include "../memory/error.h"
+#include "beside_addon.h"
 
 extern char **environ;
 
@@ -24,15 +24,6 @@ namespace {
 // Descriptor numbers in the child.
 constexpr int kTracerFd = 3;
 constexpr int kSharedFd = 4;
-
-std::string BesideAddon(const char *name) {
-  Dl_info info{};
-  if (::dladdr(reinterpret_cast<const void *>(&MonotonicNanoseconds), &info) == 0 || info.dli_fname == nullptr) {
-    throw Failure("WATCHDOG", "the addon's own path is unknown");
-  }
-  std::string path = info.dli_fname;
-  return path.substr(0, path.rfind('/') + 1) + name;
-}
 
 }  // namespace
 
