@@ -6,7 +6,9 @@
  */
 #include "target.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@ static void hold(void) {
   long until = target_now_ns() + hold_ms * 1000000L;
   pid_t child = vfork();
   if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     atomic_store(&held, true);
     for (long turn = 1; target_running() && (hold_ms == 0 || target_now_ns() < until); turn++) {
       ask(&child_probe, turn);
