@@ -60,6 +60,9 @@ export interface OperationOptions {
 
 /** A child that is loaded and waits. */
 export interface PreparedOperation {
+  readonly pid: number;
+  /** Kills it; no effect when it has ended. */
+  kill(): void;
   /** Lets it begin; resolves when it has ended. */
   run(): Promise<OperationEnding>;
 }
@@ -116,6 +119,8 @@ export async function prepareOperation(
   });
   await Promise.race([ready, ended]);
   return {
+    pid: child.pid ?? 0,
+    kill: () => void child.kill("SIGKILL"),
     run: async () => {
       child.stdin.end("\n");
       const timer =

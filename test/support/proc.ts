@@ -1,8 +1,13 @@
 /** What /proc tells of a process from outside. */
 import { readdirSync, readFileSync } from "node:fs";
 
+/** Ids of all threads, none of a process that is gone. */
 function threads(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/task`);
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
 }
 
 function statusField(path: string, field: string): string {

@@ -85,6 +85,15 @@ function signalName(number: number): string {
   return found?.[0] ?? `signal ${number}`;
 }
 
+/** The launcher's report that a process has ended may still be on its way. */
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
 /** A running target program. */
 export class TargetProcess {
   private readonly lines: string[] = [];
@@ -246,7 +255,7 @@ export class TargetProcess {
 
   /** Signals the program itself. */
   signal(name: NodeJS.Signals): void {
-    if (this.alive) process.kill(this.pid, name);
+    if (this.alive) signalIfAlive(this.pid, name);
   }
 
   /** Ends it by force; no effect when it is gone. */
@@ -254,7 +263,7 @@ export class TargetProcess {
     if (this.exit !== null) return;
     // Without a pid the launcher itself failed.
     if (this.ownPid === 0) this.launcher.kill("SIGKILL");
-    else process.kill(this.ownPid, "SIGKILL");
+    else signalIfAlive(this.ownPid, "SIGKILL");
     await this.exited();
   }
 }

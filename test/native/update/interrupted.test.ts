@@ -14,7 +14,13 @@ import {
   withSession,
 } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
-import { type OperationSpec, runOperation, type UpdateSpec } from "../../support/operation.js";
+import {
+  type OperationEnding,
+  type OperationSpec,
+  prepareOperation,
+  runOperation,
+  type UpdateSpec,
+} from "../../support/operation.js";
 import { buildPatch } from "../../support/patches.js";
 import { basicUpdate } from "../../support/programs.js";
 import { threadStates } from "../../support/proc.js";
@@ -143,13 +149,18 @@ test("stopped at every fault point: the target goes on meanwhile", async () => {
   const points = await atEveryPoint((point) =>
     withTarget(program, { args }, async (target) => {
       const request: OperationSpec = { operation: "apply", pids: [target.pid], update: spec };
-      const run = runOperation(request, { fault: `${point}:stop`, killAfterMs: 3000 });
-      const ended = await Promise.race([run, sleep(1500).then(() => null)]);
-      if (ended !== null && ended.signal === null) return false;
-      // Whether it is stopped still or was killed by its watchdog: nobody may be held.
+      const operation = await prepareOperation(request, { fault: `${point}:stop` });
+      let ending: OperationEnding | null = null;
+      const run = operation.run().then((result) => (ending = result));
+      // It stops, is killed by its watchdog, or gets through.
+      while (ending === null && !threadStates(operation.pid).includes("T")) await sleep(10);
+      if (ending !== null && (await run).signal === null) return false;
+      await sleep(300);
+      // Nobody may be held for longer than the watchdog allows.
       const states = threadStates(target.pid);
       assert.not.ok(states.includes("t"), `threads are ${states.join("")}`);
       await currentVersion(target);
+      operation.kill();
       await run;
       await expectMendable(target);
       return true;

@@ -1,7 +1,6 @@
 // timeout 300s
 /** Trees of processes, forks, vfork, exec and job control while updates come and go. */
 import * as assert from "uvu/assert";
-import type { Session } from "../../../native/engine.js";
 import {
   apply,
   engine,
@@ -24,15 +23,6 @@ function familyUpdate(name = "family"): ReturnType<typeof simpleUpdate> {
   return simpleUpdate(name, buildPatch("family.c"), ["first", "second"], { scope: "tree" });
 }
 
-/** The given process and its descendants, as a script with `scope tree` names them. */
-async function withTree<T>(
-  target: TargetProcess,
-  body: (session: Session) => Promise<T>,
-): Promise<T> {
-  const pids = (await engine.descendants(target.pid)).map((found) => found.pid);
-  return await withSession([target.pid, ...pids], (session) => body(session));
-}
-
 test("a tree that stands still: all processes are updated and rolled back", async () => {
   await withTarget(familyProgram, { args: ["--quiet", "--sessions=4"] }, async (target) => {
     const sessions = childrenOf(target.pid);
@@ -40,13 +30,13 @@ test("a tree that stands still: all processes are updated and rolled back", asyn
     const descendants = await engine.descendants(target.pid);
     assert.equal(descendants.map((found) => found.pid).sort(), [...sessions].sort());
     await expectVersion(target, "old", ["parent", "session"]);
-    const applied = await withTree(target, (session) => session.apply(familyUpdate()));
+    const applied = await withSession(target.pid, (session) => session.apply(familyUpdate()));
     assert.equal([...applied.pids].sort(), [target.pid, ...sessions].sort());
     await expectVersion(target, "new", ["parent", "session"]);
     for (const pid of sessions) {
       assert.is((await engine.status(pid))?.updates.at(-1)?.state, "active");
     }
-    await withTree(target, (session) => session.rollback());
+    await withSession(target.pid, (session) => session.rollback());
     await expectVersion(target, "old", ["parent", "session"]);
     expectUntraced(target);
   });
@@ -55,9 +45,9 @@ test("a tree that stands still: all processes are updated and rolled back", asyn
 test("a tree that forks all the time: children born at any moment carry the update", async () => {
   await withTarget(familyProgram, {}, async (target) => {
     for (let round = 0; round < 5; round++) {
-      await withTree(target, (session) => session.apply(familyUpdate(`family-${round}`)));
+      await withSession(target.pid, (session) => session.apply(familyUpdate(`family-${round}`)));
       await expectVersion(target, "new");
-      await withTree(target, (session) => session.rollback());
+      await withSession(target.pid, (session) => session.rollback());
       await expectVersion(target, "old");
     }
   });
@@ -66,9 +56,9 @@ test("a tree that forks all the time: children born at any moment carry the upda
 test("a tree that also runs other programs, by vfork and exec", async () => {
   await withTarget(familyProgram, { args: ["--vfork"] }, async (target) => {
     for (let round = 0; round < 5; round++) {
-      await withTree(target, (session) => session.apply(familyUpdate(`family-${round}`)));
+      await withSession(target.pid, (session) => session.apply(familyUpdate(`family-${round}`)));
       await expectVersion(target, "new");
-      await withTree(target, (session) => session.rollback());
+      await withSession(target.pid, (session) => session.rollback());
       await expectVersion(target, "old");
     }
     const before = await target.state();
@@ -91,7 +81,7 @@ test("children forked after an update of one process carry it", async () => {
 test("a process that is not in the tree is left alone", async () => {
   await withTarget(familyProgram, { args: ["--quiet"] }, async (bystander) => {
     await withTarget(familyProgram, { args: ["--quiet"] }, async (target) => {
-      await withTree(target, (session) => session.apply(familyUpdate()));
+      await withSession(target.pid, (session) => session.apply(familyUpdate()));
       await expectVersion(target, "new", ["parent", "session"]);
       await expectVersion(bystander, "old", ["parent", "session"]);
       assert.is(await engine.status(bystander.pid), null);

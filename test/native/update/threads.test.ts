@@ -97,7 +97,7 @@ test("64 threads in a loop, one for ever inside, a main loop that never returns"
 });
 
 test("256 threads", async () => {
-  const args = ["--threads=256"];
+  const args = ["--threads=256", "--pause-us=20000"];
   await withTarget(basicProgram(), { args }, async (target) => {
     await expectVersion(target, "old");
     const result = await apply(target.pid, basicUpdate());
