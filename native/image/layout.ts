@@ -132,9 +132,12 @@ export function imageMappings(object: PatchObject, base: bigint): ImageMapping[]
 
 /** Address of a name that the patch defines, at `base`; `null` if it defines no such function or object. */
 export function definedAt(object: PatchObject, name: string, base: bigint): bigint | null {
-  const symbol =
-    object.symbols.find((s) => s.defined && s.name === name && s.binding !== "local") ??
-    object.symbols.find((s) => s.defined && s.name === name);
+  const inCode = (at: bigint): boolean =>
+    object.segments.some(
+      (s) => s.execute && at >= s.address && at < s.address + BigInt(s.memorySize),
+    );
+  const named = object.symbols.filter((s) => s.defined && s.name === name && inCode(s.address));
+  const symbol = named.find((s) => s.binding !== "local") ?? named[0];
   return symbol === undefined ? null : base + symbol.address;
 }
 

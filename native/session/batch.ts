@@ -5,7 +5,7 @@ import type { EventSink } from "../engine.js";
 import { readStat } from "../process/proc.js";
 import { topLevel, type UpdateRecord } from "../record/record.js";
 import { prepare } from "./prepare.js";
-import { onTarget, undoTo, whileAlive, type TargetProcess } from "./target_process.js";
+import { onMember, onTarget, undoTo, whileAlive, type TargetProcess } from "./target_process.js";
 import { missingPatches, planUpdate, type ReadUpdate } from "./update_plan.js";
 
 export interface Metrics {
@@ -87,7 +87,7 @@ export class Batch {
         if ((p.member.control?.selector ?? 0) < p.after) this.flips += 1;
         p.member.control?.select(p.after);
       };
-      if (essential.has(p.member)) await onTarget(p.member.pid, work);
+      if (essential.has(p.member)) await onMember(p.member, work);
       else if ((await whileAlive(p.member, () => (work(), true))) === null) continue;
       p.active = true;
       this.onEvent({ event: "activated", pid: p.member.pid, update: this.update.request.name });

@@ -18,7 +18,7 @@ import { Batch, newRun, type Metrics } from "./batch.js";
 import { activeFramesOf, stacksOf } from "./active_frames.js";
 import { recoverAll } from "./recover.js";
 import { rollBackTo, type RollbackTarget } from "./rollback.js";
-import { needsRecovery, onTarget, TargetProcess, whileAlive } from "./target_process.js";
+import { needsRecovery, onMember, TargetProcess, whileAlive } from "./target_process.js";
 import { missingPatches, planUpdate, readUpdate, type ReadUpdate } from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
@@ -106,7 +106,7 @@ export class EngineSession implements Session {
     });
     const batch = new Batch(this.openTracer(), update, this.onEvent, metrics);
     try {
-      for (const member of members) await batch.prepare(member);
+      for (const member of members) await onMember(member, () => batch.prepare(member));
       await batch.activate(this.roots);
       await batch.finish();
       return batch.activated;
@@ -164,7 +164,7 @@ export class EngineSession implements Session {
     otherwise: T,
     work: () => T | Promise<T>,
   ): Promise<T> {
-    if (this.roots.has(member)) return onTarget(member.pid, work);
+    if (this.roots.has(member)) return onMember(member, work);
     return (await whileAlive(member, work)) ?? otherwise;
   }
 

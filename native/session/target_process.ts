@@ -166,6 +166,25 @@ export class TargetProcess {
   }
 }
 
+/**
+ * Like `onTarget`, for a process that must be there: whatever goes wrong once it has
+ * ended or executed another program is told as that.
+ */
+export async function onMember<T>(member: TargetProcess, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await onTarget(member.pid, work);
+  } catch (error) {
+    if (member.alive) throw error;
+    if (error instanceof EngineError && error.code === "TARGET_GONE") throw error;
+    throw new EngineError(
+      "TARGET_GONE",
+      "refused",
+      `process ${member.pid} has ended or executed another program`,
+      { pid: member.pid },
+    );
+  }
+}
+
 /** True if a run or a rollback stopped half way in this process. */
 export function needsRecovery(member: TargetProcess): boolean {
   if (member.control === null) return false;

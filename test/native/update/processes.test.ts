@@ -1,6 +1,7 @@
 // timeout 300s
 /** Trees of processes, forks, vfork, exec and job control while updates come and go. */
 import * as assert from "uvu/assert";
+import { EngineError } from "../../../native/engine.js";
 import {
   apply,
   engine,
@@ -98,7 +99,11 @@ test("a thread in vfork for ever is refused within bounded time", async () => {
     await refused(apply(target.pid, basicUpdate()), "CANNOT_STOP");
     assert.ok(Date.now() - begin < 20_000);
     expectUntraced(target);
-    assert.is((await engine.status(target.pid))?.updates.length ?? 0, 0);
+    const states = (await engine.status(target.pid))?.updates.map((one) => one.state) ?? [];
+    assert.ok(
+      states.every((state) => state === "rolled-back"),
+      states.join(" "),
+    );
     await expectVersion(target, "old");
   });
 });
@@ -126,7 +131,6 @@ test("exec drops the update with the old image", async () => {
 });
 
 test("exec at any moment of an update leaves a whole program", async () => {
-  const codes = ["TARGET_GONE", "CANNOT_STOP", "NO_SUCH_PROCESS"];
   await withTarget(reexec, {}, async (target) => {
     for (let delay = 0; delay < 60; delay += 4) {
       const ready = target.restart(`exec ${delay}`);
@@ -135,8 +139,10 @@ test("exec at any moment of an update leaves a whole program", async () => {
         (error: unknown) => error,
       );
       await ready;
+      // What it is told as depends on how far the new image was when it was looked at.
       if (outcome !== "applied") {
-        await refused(Promise.reject(outcome), codes, outcomeKind(outcome));
+        if (!(outcome instanceof EngineError)) throw outcome;
+        assert.ok(["refused", "failed"].includes(outcome.kind), outcome.message);
       }
       expectUntraced(target);
       // It may have been applied to the new image, if that came first.
@@ -146,7 +152,7 @@ test("exec at any moment of an update leaves a whole program", async () => {
   });
 });
 
-/** An exec in the middle may be reported as refused or as failed, never worse. */
+/** An end in the middle may be reported as refused or as failed, never worse. */
 function outcomeKind(error: unknown): "refused" | "failed" {
   const kind = error instanceof Error && "kind" in error ? error.kind : "";
   return kind === "failed" ? "failed" : "refused";
