@@ -87,7 +87,7 @@ class Interior {
 };
 
 struct Held {
-  Tracee *tracee;
+  pid_t tid;
   uint64_t since;
   bool running;
 };
@@ -144,7 +144,7 @@ class Window {
     // Running ones first: they are the ones that are missed.
     std::stable_sort(held_.begin(), held_.end(), [](const Held &a, const Held &b) { return a.running > b.running; });
     for (Held &h : held_) {
-      table_.Release(*h.tracee);
+      if (Tracee *t = table_.Find(h.tid)) table_.Release(*t);
       uint64_t held_us = (MonotonicNanoseconds() - h.since) / 1000;
       result_.stall_us = std::max(result_.stall_us, held_us);
       if (h.running) result_.running_stall_us = std::max(result_.running_stall_us, held_us);
@@ -158,7 +158,7 @@ class Window {
 
  private:
   bool IsHeld(const Tracee *t) const {
-    return std::any_of(held_.begin(), held_.end(), [t](const Held &h) { return h.tracee == t; });
+    return std::any_of(held_.begin(), held_.end(), [t](const Held &h) { return h.tid == t->tid(); });
   }
 
   void Sort(std::vector<Tracee *> &sleeping, std::vector<Tracee *> &runnable, std::vector<Tracee *> &busiest) {
@@ -205,14 +205,14 @@ class Window {
           table_.NoteBirth(t);
           break;
         case StopKind::kExec:
-          held_.push_back({&t, MonotonicNanoseconds(), running});
+          held_.push_back({t.tid(), MonotonicNanoseconds(), running});
           throw Failure("TARGET_GONE", "process " + std::to_string(target_.pid()) + " has executed another program");
         default:
           break;
       }
       break;
     }
-    held_.push_back({&t, MonotonicNanoseconds(), running});
+    held_.push_back({t.tid(), MonotonicNanoseconds(), running});
     ++result_.stopped_threads;
     Look(t);
   }
