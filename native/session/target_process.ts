@@ -40,7 +40,14 @@ export function engineError(error: unknown, pid: number): unknown {
   const code = codeOf(error);
   if (error instanceof EngineError || code === null) return error;
   const kind: FailureKind = refusals.has(code) ? "refused" : "failed";
-  return new EngineError(code, kind, messageOf(error), { pid });
+  const help =
+    code === "PERMISSION"
+      ? "run polus as root, with CAP_SYS_PTRACE, or as the process's own user; polus doctor says what this machine allows"
+      : undefined;
+  return new EngineError(code, kind, messageOf(error), {
+    pid,
+    ...(help === undefined ? {} : { help }),
+  });
 }
 
 /** Runs work on a target with errors of the addon made ours. */
