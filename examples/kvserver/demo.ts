@@ -122,7 +122,7 @@ export async function demonstrateKvserver(
   try {
     const problems: string[] = [];
     const expectUpdates = async (when: string, wanted: string): Promise<void> => {
-      const found = (await activeUpdates(server.pid)).join(", ");
+      const found = ((await activeUpdates()).get(server.pid) ?? []).join(", ");
       if (found !== wanted) problems.push(`polus status ${when} shows "${found}", not "${wanted}"`);
     };
     say(

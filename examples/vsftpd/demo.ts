@@ -52,24 +52,21 @@ export async function demonstrateVsftpd(
   const server = await VsftpdServer.start(join(built, "vsftpd"));
   const watchers: FtpSession[] = [];
   const residents: FtpSession[] = [];
+  const load = new FtpLoad(server.port, residents);
   try {
     copyFileSync(join(projectRoot, "examples/vsftpd/update.polus"), join(script, "update.polus"));
     copyFileSync(join(built, "update.so"), join(script, "update.so"));
     for (let i = 0; i < residentSessions; i++) residents.push(await FtpSession.open(server.port));
     watchers.push(await FtpSession.open(server.port), await FtpSession.open(server.port));
-    const load = new FtpLoad(server.port, residents);
     const problems: string[] = [];
     const expectUpdates = async (when: string, wanted: string): Promise<void> => {
-      for (const pid of server.processes()) {
-        let found: string;
-        try {
-          found = (await activeUpdates(pid)).join(", ");
-        } catch (error) {
-          // A session that came and went meanwhile has nothing to show.
-          if (!server.processes().includes(pid)) continue;
-          throw error;
-        }
-        if (found !== wanted && server.processes().includes(pid)) {
+      // Sessions come and go; those that were there all the while must show it.
+      const before = server.processes();
+      const active = await activeUpdates();
+      const after = new Set(server.processes());
+      for (const pid of before.filter((one) => after.has(one))) {
+        const found = (active.get(pid) ?? []).join(", ");
+        if (found !== wanted) {
           problems.push(`polus status of ${pid} ${when} shows "${found}", not "${wanted}"`);
         }
       }
@@ -135,6 +132,7 @@ export async function demonstrateVsftpd(
       problems,
     };
   } finally {
+    load.stop();
     for (const session of [...watchers, ...residents]) session.destroy();
     server.stop();
     rmSync(script, { recursive: true, force: true });

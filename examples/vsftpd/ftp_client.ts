@@ -17,10 +17,17 @@ export interface Transfer {
 
 const timeLimitMs = 10_000;
 
+/** From now on the socket breaks when nothing comes for too long; `setTimeout(0)` ends that. */
 function limited(socket: Socket): Socket {
-  return socket.setTimeout(timeLimitMs, () =>
+  return socket.setTimeout(timeLimitMs);
+}
+
+function open(port: number): Socket {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("timeout", () =>
     socket.destroy(new Error(`the FTP server said nothing for ${timeLimitMs / 1000} s`)),
   );
+  return limited(socket);
 }
 
 /** One session. Every method rejects when the connection breaks or the server is silent for 10 s. */
@@ -39,7 +46,7 @@ export class FtpSession {
 
   /** Connects to 127.0.0.1 and logs in anonymously. */
   static async open(port: number): Promise<FtpSession> {
-    const session = new FtpSession(limited(connect(port, "127.0.0.1")));
+    const session = new FtpSession(open(port));
     try {
       session.#need(await session.#reply(), 220);
       session.#need(await session.command("USER anonymous"), 230, 331);
@@ -58,11 +65,17 @@ export class FtpSession {
 
   /** Replies of several lines end with a line that has a blank after the code. */
   async #reply(): Promise<Reply> {
-    for (;;) {
-      const { value, done } = await this.#lines.next();
-      if (done === true) throw this.#failure ?? new Error("the FTP server closed the session");
-      const match = /^(\d{3}) (.*)$/.exec(value);
-      if (match) return { code: Number(match[1]), text: match[2] ?? "" };
+    // A session that asks nothing may be silent for as long as it likes.
+    limited(this.#socket);
+    try {
+      for (;;) {
+        const { value, done } = await this.#lines.next();
+        if (done === true) throw this.#failure ?? new Error("the FTP server closed the session");
+        const match = /^(\d{3}) (.*)$/.exec(value);
+        if (match) return { code: Number(match[1]), text: match[2] ?? "" };
+      }
+    } finally {
+      this.#socket.setTimeout(0);
     }
   }
 
@@ -79,7 +92,7 @@ export class FtpSession {
       throw new Error(`the FTP server said ${passive.code} ${passive.text} to PASV`);
     }
     const port = Number(numbers[5]) * 256 + Number(numbers[6]);
-    const socket = limited(connect(port, "127.0.0.1"));
+    const socket = open(port);
     let data = "";
     socket.setEncoding("latin1").on("data", (text: string) => (data += text));
     const closed = new Promise<void>((resolve, reject) => {

@@ -58,8 +58,14 @@ export class FtpLoad {
     this.#phase = phase;
   }
 
-  async end(): Promise<PhaseResult[]> {
+  /** No further requests. */
+  stop(): void {
     this.#finished = true;
+  }
+
+  /** Lets every client finish what it is doing; all results, in order. */
+  async end(): Promise<PhaseResult[]> {
+    this.stop();
     await Promise.all(this.#clients);
     return [...this.#tallies].map(([phase, tally]) => ({ phase, ...tally }));
   }

@@ -74,13 +74,18 @@ export async function polus(...args: readonly string[]): Promise<PolusRun> {
   return { exitCode, lines, done: readDone(lines.at(-1)), errors, wallMs };
 }
 
-/** The names of the updates that `polus status` calls active in a process. */
-export async function activeUpdates(pid: number): Promise<string[]> {
-  const { exitCode, lines, errors } = await polus("status", "--pid", String(pid));
-  if (exitCode !== 0) throw new Error(`polus status of ${pid} exited with ${exitCode}: ${errors}`);
-  const updates = lines.flatMap((line) => (line["pid"] === pid ? line["updates"] : []));
-  return updates
-    .filter(isRecord)
-    .filter((update) => update["state"] === "active")
-    .map((update) => String(update["name"]));
+/** By pid, the names of the updates that `polus status` calls active; processes without any are left out. */
+export async function activeUpdates(): Promise<ReadonlyMap<number, readonly string[]>> {
+  const { exitCode, lines, errors } = await polus("status");
+  if (exitCode !== 0) throw new Error(`polus status exited with ${exitCode}: ${errors}`);
+  const active = new Map<number, string[]>();
+  for (const line of lines) {
+    const updates: unknown = line["updates"];
+    const names = (Array.isArray(updates) ? updates : [])
+      .filter(isRecord)
+      .filter((update) => update["state"] === "active")
+      .map((update) => String(update["name"]));
+    if (names.length > 0) active.set(Number(line["pid"]), names);
+  }
+  return active;
 }
