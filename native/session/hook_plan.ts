@@ -27,6 +27,25 @@ export interface PlannedWrite {
   readonly bytes: Buffer;
 }
 
+/** Mappings that touch and are alike become one: each costs the borrowed thread a call. */
+export function coalesced(mappings: readonly PlannedMapping[]): PlannedMapping[] {
+  const merged: PlannedMapping[] = [];
+  for (const next of [...mappings].sort((a, b) => (a.start < b.start ? -1 : 1))) {
+    const last = merged.at(-1);
+    if (
+      last !== undefined &&
+      last.start + last.size === next.start &&
+      last.write === next.write &&
+      last.execute === next.execute
+    ) {
+      merged[merged.length - 1] = { ...last, size: last.size + next.size };
+    } else {
+      merged.push(next);
+    }
+  }
+  return merged;
+}
+
 export class HookPlanner {
   readonly mappings: PlannedMapping[] = [];
   readonly writes: PlannedWrite[] = [];

@@ -19,7 +19,7 @@ import {
 } from "../record/record.js";
 import { findFunction, type FoundFunction } from "../resolve/functions.js";
 import { ImportResolver } from "../resolve/imports.js";
-import { HookPlanner, type PlannedMapping, type PlannedWrite } from "./hook_plan.js";
+import { coalesced, HookPlanner, type PlannedMapping, type PlannedWrite } from "./hook_plan.js";
 import type { TargetProcess } from "./target_process.js";
 
 export interface PlannedImage {
@@ -169,7 +169,7 @@ class Planner {
     this.hooks.planChains();
     return {
       newControl: this.hooks.newControl,
-      mappings: this.hooks.mappings,
+      mappings: coalesced(this.hooks.mappings),
       writes: this.hooks.writes,
       record: this.newRecord(levels, run),
       entries: this.hooks.entries,
