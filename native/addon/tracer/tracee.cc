@@ -29,14 +29,15 @@ constexpr long long kErestartRestartblock = -516;
 
 // Calls that report EINTR for any wake-up and that may be restarted with unchanged
 // arguments. Others (close above all) must never be run twice.
-constexpr std::array<int, 32> kRestartable = {
+constexpr std::array<int, 35> kRestartable = {
     SYS_read,         SYS_write,       SYS_readv,          SYS_writev,         SYS_poll,
     SYS_ppoll,        SYS_select,      SYS_pselect6,       SYS_epoll_wait,     SYS_epoll_pwait,
     441 /* epoll_pwait2 */,            SYS_rt_sigtimedwait, SYS_semop,         SYS_semtimedop,
     SYS_io_getevents, SYS_io_pgetevents, SYS_recvfrom,     SYS_recvmsg,        SYS_recvmmsg,
     SYS_sendto,       SYS_sendmsg,     SYS_sendmmsg,       SYS_accept,         SYS_accept4,
     SYS_futex,        SYS_msgrcv,      SYS_msgsnd,         SYS_mq_timedreceive, SYS_mq_timedsend,
-    SYS_wait4,        SYS_waitid,      SYS_rt_sigsuspend};
+    SYS_wait4,        SYS_waitid,      SYS_rt_sigsuspend,  SYS_connect,       426 /* io_uring_enter */,
+    449 /* futex_waitv */};
 
 pid_t TracerOf(pid_t process, pid_t tid) {
   std::ifstream in("/proc/" + std::to_string(process) + "/task/" + std::to_string(tid) + "/status");
