@@ -1,5 +1,6 @@
 /** Makes the diagnostics that the interpreter itself has to tell; those of a script's text are lang's. */
 import type { Diagnostic, Note, Severity } from "../lang/diagnostics/diagnostic.js";
+import { nearestFew } from "../lang/diagnostics/suggest.js";
 import { SourceFile, type Span } from "../lang/source.js";
 import type { EngineError, UpdateRequest } from "../native/engine.js";
 import type { CheckedPatch, CheckedUpdate } from "../lang/check/checked.js";
@@ -37,10 +38,16 @@ export function codeOfEngine(code: string): string {
   return code.toLowerCase().replace(/[^a-z0-9]+/g, "-");
 }
 
+const mostSuggestions = 3;
+
 /** What the person can do: nearest names, then the engine's own advice. */
 function suggestionOf(error: EngineError): string | null {
-  const { candidates = [], help } = error.details;
-  const names = candidates.slice(0, 3).map((name) => `\`${name}\``);
+  const { candidates = [], help, subject } = error.details;
+  const few =
+    candidates.length <= mostSuggestions || subject === undefined
+      ? candidates.slice(0, mostSuggestions)
+      : nearestFew(subject, candidates, mostSuggestions);
+  const names = few.map((name) => `\`${name}\``);
   const last = names.pop();
   const nearest =
     last === undefined

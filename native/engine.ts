@@ -20,7 +20,7 @@ export class EngineError extends Error {
       /** What the person can do about it. */
       readonly help?: string;
       readonly pid?: number;
-      /** Nearest existing names, for "did you mean". */
+      /** Names that exist where `subject` was looked for, in no order: "did you mean" is the caller's. */
       readonly candidates?: readonly string[];
       /** The name that the message is about (function, file, import…), to point at in the script. */
       readonly subject?: string;

@@ -22,6 +22,23 @@ export function nearest(written: string, candidates: Iterable<string>): string |
   return best;
 }
 
+/** At most `most` candidates that may have been meant, nearest first. */
+export function nearestFew(
+  written: string,
+  candidates: Iterable<string>,
+  most: number,
+): readonly string[] {
+  const few: string[] = [];
+  const left = new Set(candidates);
+  while (few.length < most) {
+    const found = nearest(written, left);
+    if (found === undefined) break;
+    few.push(found);
+    left.delete(found);
+  }
+  return few;
+}
+
 /** ``did you mean `x`?`` for the nearest candidate; undefined without one. */
 export function didYouMean(written: string, candidates: Iterable<string>): string | undefined {
   const found = nearest(written, candidates);

@@ -2,7 +2,6 @@
 import { addon, type ElfSymbol } from "../addon/addon.js";
 import { EngineError, type Replacement } from "../engine.js";
 import { libraryIsNamed, type LoadedModule } from "../process/modules.js";
-import { nearestNames } from "./nearest_names.js";
 
 export interface FoundFunction {
   readonly module: LoadedModule;
@@ -52,10 +51,7 @@ export function findFunction(
         `the target has not loaded a library "${scope.name}"`,
         {
           subject: scope.name,
-          candidates: nearestNames(
-            scope.name,
-            modules.map((m) => m.info.soname ?? m.path),
-          ),
+          candidates: modules.map((m) => m.info.soname ?? m.path),
         },
       );
     }
@@ -119,7 +115,7 @@ function unknownFunction(
   }
   return new EngineError("UNKNOWN_FUNCTION", "refused", `${where} has no function ${name}`, {
     subject: name,
-    candidates: nearestNames(name, names),
+    candidates: names,
     ...(help === undefined ? {} : { help }),
   });
 }

@@ -13,7 +13,6 @@ import {
 import { EngineError } from "../engine.js";
 import type { LoadedModule } from "../process/modules.js";
 import { isInSource } from "./functions.js";
-import { nearestNames } from "./nearest_names.js";
 import { resolveIfunc } from "./ifunc.js";
 
 export interface Import {
@@ -92,7 +91,7 @@ export class ImportResolver {
       throw unresolved(
         symbol.name,
         `but the program has no global ${name}`,
-        this.near(executable, name),
+        addon.functionNames(executable.handle),
       );
     for (const module of this.modules.slice(1)) {
       const exported = this.exported(module, name, symbol.version);
@@ -116,12 +115,8 @@ export class ImportResolver {
     throw unresolved(
       symbol.name,
       "which neither the program nor a loaded library has",
-      this.near(executable, name),
+      addon.functionNames(executable.handle),
     );
-  }
-
-  private near(executable: LoadedModule, name: string): string[] {
-    return nearestNames(name, addon.functionNames(executable.handle));
   }
 
   private globalsOf(module: LoadedModule, name: string): ElfSymbol[] {
@@ -144,7 +139,7 @@ export class ImportResolver {
       throw unresolved(
         label,
         `but no static ${name} of ${file} has a symbol in the program`,
-        this.near(executable, name),
+        addon.functionNames(executable.handle),
       );
     }
     if (inFile.length > 1) {

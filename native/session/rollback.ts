@@ -1,7 +1,6 @@
 /** Takes updates back: one store a process, nobody is held. */
 import { EngineError, type EventSink, type OperationResult } from "../engine.js";
 import { randomUUID } from "node:crypto";
-import { nearestNames } from "../resolve/nearest_names.js";
 import {
   isRolledBack,
   rolledBackTo,
@@ -68,10 +67,7 @@ function aim(process: TargetProcess, to: RollbackTarget | undefined): Aim | null
       {
         pid: process.pid,
         subject: to.update,
-        candidates: nearestNames(
-          to.update,
-          record.updates.map((u) => u.name),
-        ),
+        candidates: record.updates.map((u) => u.name),
       },
     );
   }
