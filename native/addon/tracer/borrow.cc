@@ -346,7 +346,7 @@ BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vec
       table.Release(*tracee);
       throw Failure("TARGET_GONE", "process " + std::to_string(process) + " has ended");
     }
-    auto permit = std::make_unique<HoldPermit>(deadline, kBorrowLimitNs);
+    auto permit = std::make_unique<HoldPermit>(deadline, kStopLimitNs);
     Urgency urgency;
     uint64_t begun = MonotonicNanoseconds();
     timer.Arm(begun + kStopLimitNs);

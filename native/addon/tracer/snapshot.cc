@@ -35,7 +35,7 @@ std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table
       throw;
     }
     uint64_t begun = MonotonicNanoseconds();
-    HoldPermit permit(deadline, kStopLimitNs * 4);
+    HoldPermit permit(deadline, kStopLimitNs);
     timer.Arm(begun + kStopLimitNs);
     tracee->Interrupt();
     StopKind kind = tracee->Wait(begun + kStopLimitNs);

@@ -63,7 +63,8 @@ WatchdogProcess::WatchdogProcess() {
   std::string path = BesideAddon("polus_watchdog");
   std::string tracer_fd = std::to_string(kTracerFd);
   std::string shared_fd = std::to_string(kSharedFd);
-  char *argv[] = {path.data(), tracer_fd.data(), shared_fd.data(), nullptr};
+  std::string own_pid = std::to_string(::getpid());
+  char *argv[] = {path.data(), tracer_fd.data(), shared_fd.data(), own_pid.data(), nullptr};
   int error = ::posix_spawn(&pid_, path.c_str(), &actions, &attributes, argv, environ);
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);

@@ -17,7 +17,6 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr size_t kMostStack = 256 * 1024;
 constexpr int kAttempts = 20;
-constexpr uint64_t kWatchdogGraceNs = 30'000'000;
 
 struct PageWrite {
   uint64_t address;
@@ -278,7 +277,7 @@ WindowResult InstallWindow(const Target &target, const std::vector<EntryChange> 
       table.AttachAll(target.pid(), WindowOptions());
       if (!target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(target.pid()) + " has ended");
       uint64_t now = MonotonicNanoseconds();
-      HoldPermit permit(deadline, limit_ns + kWatchdogGraceNs);
+      HoldPermit permit(deadline, limit_ns);
       Urgency urgency;
       timer.Arm(now + limit_ns);
       Window window(target, interior, maps, table, now + limit_ns);
