@@ -15,7 +15,8 @@ import type {
 } from "./ast.js";
 import { joinSpans } from "./source.js";
 
-const precedence: Readonly<Record<BinaryOperator, number>> = {
+/** Strength of the binary operators; all are left-associative. */
+export const precedence: Readonly<Record<BinaryOperator, number>> = {
   "*": 10,
   "/": 10,
   "%": 10,

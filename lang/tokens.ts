@@ -380,6 +380,13 @@ export function isA(token: IToken, type: TokenType): boolean {
   );
 }
 
+const wordTypes = new Set(words);
+
+/** Whether a token type is a word of the language that may also name something. */
+export function isWord(type: TokenType): boolean {
+  return wordTypes.has(type);
+}
+
 let lexer: InstanceType<typeof Lexer> | undefined;
 
 /** The lexer, made on first use. Tokens carry offsets only; lines come from `SourceFile`. */

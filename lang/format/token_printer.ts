@@ -1,0 +1,168 @@
+/**
+ * Hands out a script's tokens as documents, in their order: first the gap before a
+ * token, then the token. Whoever prints a node asks for exactly its tokens; a printer
+ * that forgot one would be found out at the next, before anything was written.
+ */
+import type { TokenType } from "chevrotain";
+import type { Doc } from "prettier";
+import { builders } from "prettier/doc";
+import type { SourceFile } from "../source.js";
+import { Identifier, isWord } from "../tokens.js";
+import { hasNewline, printGap, type GapStyle } from "./gaps.js";
+import { sourceTokens, type Gap, type SourceToken } from "./source_tokens.js";
+
+const { join, literalline } = builders;
+
+/** The formatter and the parser disagree on a text: a fault of ours, never the text's. */
+export class FormatterError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "FormatterError";
+  }
+}
+
+export class TokenPrinter {
+  readonly #tokens: SourceToken[];
+  /** Index of the next token. */
+  #at = 0;
+  /** Whether the gap before the next token is printed already. */
+  #gapPrinted = false;
+
+  constructor(readonly file: SourceFile) {
+    this.#tokens = [...sourceTokens(file)];
+  }
+
+  // --- looking ----------------------------------------------------------------------
+
+  /** The token at a distance: 0 is the next one, -1 the one printed last. */
+  peek(distance = 0): SourceToken | undefined {
+    return this.#tokens[this.#at + distance];
+  }
+
+  get next(): SourceToken {
+    const token = this.peek();
+    if (token === undefined) throw new FormatterError("there are no more tokens");
+    return token;
+  }
+
+  get atEnd(): boolean {
+    return this.next.type === null;
+  }
+
+  isNext(type: TokenType): boolean {
+    return this.next.type === type;
+  }
+
+  /**
+   * Whether the next token is a word of the language. Such an operand never becomes the
+   * first on its line: the grammar might take it for the beginning of an item.
+   */
+  get nextIsWord(): boolean {
+    const { type } = this.next;
+    return type !== null && isWord(type);
+  }
+
+  /** Whether the token printed last is a name or a word. */
+  get previousIsName(): boolean {
+    const type = this.peek(-1)?.type ?? null;
+    return type !== null && (type === Identifier || isWord(type));
+  }
+
+  // --- printing ---------------------------------------------------------------------
+
+  /** The gap before the next token; a break before a word of the language is given up. */
+  gap(style: GapStyle): Doc {
+    const { before, image } = this.next;
+    const safe = this.nextIsWord ? unbreakable(style) : style;
+    const around = { previous: this.peek(-1)?.image ?? "", next: image };
+    return this.customGap((gap) => printGap(gap, safe, around), before);
+  }
+
+  /** The gap before the next token, printed by the caller. */
+  customGap(print: (gap: Gap) => Doc, gap: Gap = this.next.before): Doc {
+    if (this.#gapPrinted) throw new FormatterError("a gap is printed twice");
+    this.#gapPrinted = true;
+    return print(gap);
+  }
+
+  /** The next token, whose gap is printed already. */
+  image(): Doc {
+    if (!this.#gapPrinted || this.atEnd) throw new FormatterError("a token is printed too early");
+    const { image } = this.next;
+    this.#at++;
+    this.#gapPrinted = false;
+    return image.includes("\n") ? join(literalline, image.split("\n")) : image;
+  }
+
+  /** The next token with the gap before it. */
+  token(style: GapStyle): Doc {
+    const gap = this.gap(style);
+    return [gap, this.image()];
+  }
+
+  /** Tokens separated by blanks up to an offset. */
+  tokensTo(end: number, style: GapStyle = "space"): Doc {
+    const parts: Doc[] = [];
+    while (!this.atEnd && this.next.start < end) parts.push(this.token(style));
+    return parts;
+  }
+
+  /** The source as it is from the next token, whose gap is printed already, to an offset. */
+  verbatim(end: number): Doc {
+    const { start } = this.next;
+    while (!this.atEnd && this.next.start < end) this.#at++;
+    this.#gapPrinted = false;
+    return join(literalline, this.file.text.slice(start, end).split("\n"));
+  }
+
+  // --- moving comments --------------------------------------------------------------
+
+  /** Moves what stands before the next token behind it, so that the token is not cut off by a comment. */
+  moveCommentsBehindNext(): void {
+    const token = this.next;
+    const following = this.peek(1);
+    const { comments } = token.before;
+    if (following === undefined || comments.length === 0) return;
+    this.#tokens[this.#at] = {
+      ...token,
+      before: { ...token.before, comments: [], newlinesAfter: 0, breaksLine: false },
+    };
+    this.#tokens[this.#at + 1] = {
+      ...following,
+      before: {
+        ...following.before,
+        comments: [...comments, ...following.before.comments],
+        breaksLine: following.before.breaksLine || token.before.breaksLine,
+      },
+    };
+  }
+
+  /** Whether there are comments before the next token, and line breaks beside them. */
+  get commentsBreakLine(): boolean {
+    const { before } = this.next;
+    return (
+      before.comments.length > 0 &&
+      [...before.comments, undefined].some((_, index) => hasNewline(before, index))
+    );
+  }
+
+  /** A sign that belongs to what stands before it, after which the line may break: `,`, an operator. */
+  separator(style: "none" | "space"): Doc {
+    const following = this.peek(1)?.type ?? null;
+    if (this.commentsBreakLine && following !== null && !isWord(following)) {
+      this.moveCommentsBehindNext();
+    }
+    return this.token(style);
+  }
+}
+
+function unbreakable(style: GapStyle): GapStyle {
+  switch (style) {
+    case "line":
+      return "space";
+    case "soft":
+      return "none";
+    default:
+      return style;
+  }
+}
