@@ -108,7 +108,9 @@ function printOperators(
 function mayCast(operand: Expression, { operator }: ChainOperator): boolean {
   if (!["-", "+", "*", "&"].includes(operator)) return false;
   let last = operand;
-  while (last.kind === "unary" || last.kind === "cast") last = last.operand;
+  while (last.kind === "unary" || last.kind === "cast" || last.kind === "binary") {
+    last = last.kind === "binary" ? last.right : last.operand;
+  }
   return last.kind === "parenthesized" && last.expression.kind === "variable";
 }
 
