@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { ImportDeclaration, Script } from "../ast.js";
 import { diagnose } from "../diagnostics/codes.js";
+import { decodeScript } from "../decode.js";
 import type { Diagnostic } from "../diagnostics/diagnostic.js";
 import { didYouMean } from "../diagnostics/suggest.js";
 import type { FileAccess } from "../files.js";
@@ -76,12 +77,10 @@ class Loader {
   }
 
   #parsed(file: OpenFile, bytes: Uint8Array): LoadedFile {
-    const text = new TextDecoder("utf-8").decode(bytes);
-    const source = new SourceFile(file.shown, text);
+    const { source, problem } = decodeScript(file.shown, bytes);
     const digest = createHash("sha256").update(bytes).digest("hex");
-    const broken = firstInvalidUtf8(text, bytes);
-    if (broken !== undefined) {
-      this.diagnostics.push(diagnose("not-utf8", source.span(broken, broken + 1), undefined));
+    if (problem !== undefined) {
+      this.diagnostics.push(problem);
       return { source, path: file.path, digest, script: null, imports: [], complete: false };
     }
     const { script, diagnostics } = parse(source);
@@ -162,27 +161,5 @@ class Loader {
       path: resolve(dirname(importer.path), value),
       shown: join(dirname(importer.shown), value),
     };
-  }
-}
-
-/** Offset in `text` of the first byte that is not UTF-8; undefined if all is. */
-function firstInvalidUtf8(text: string, bytes: Uint8Array): number | undefined {
-  if (!text.includes("\ufffd")) return undefined;
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return undefined;
-  } catch {
-    // Some replacement character stands for broken bytes, though others may be genuine.
-    // All before the first broken byte is valid, so its length in bytes is known.
-    let start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-    let counted = 0;
-    for (let at = text.indexOf("\ufffd"); at >= 0; at = text.indexOf("\ufffd", at + 1)) {
-      start += Buffer.byteLength(text.slice(counted, at));
-      counted = at;
-      const genuine =
-        bytes[start] === 0xef && bytes[start + 1] === 0xbf && bytes[start + 2] === 0xbd;
-      if (!genuine) return at;
-    }
-    return 0;
   }
 }
