@@ -313,6 +313,9 @@ class WordReader {
     if (this.command === "check" && this.values.has("pid") && this.values.has("exe")) {
       return this.invalid("`--pid` and `--exe` exclude each other");
     }
+    if (this.command === "fmt" && this.flags.has("check") && this.flags.has("write")) {
+      return this.invalid("`--check` and `--write` exclude each other");
+    }
     for (const text of this.values.get("pid") ?? []) {
       if (parsePid(text) === null) return this.invalid(`\`${text}\` is no process id`);
     }

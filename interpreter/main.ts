@@ -21,7 +21,7 @@ import { exitCodeOf, outcomeOfError, Stop, type Outcome } from "./outcome.js";
 import type { Done } from "./progress/events.js";
 import { DescriptorOutput, type Output } from "./progress/output.js";
 import { wantsColour } from "./progress/paint.js";
-import { JsonReporter, TextReporter, type Reporter } from "./progress/reporter.js";
+import { escapeBlock, JsonReporter, TextReporter, type Reporter } from "./progress/reporter.js";
 import { Interruption } from "./run/interruption.js";
 import { Tally } from "./run/tally.js";
 import { loadSettings, type LoadedSettings } from "./settings.js";
@@ -173,6 +173,8 @@ class CommandRun {
       settings: this.loaded.settings,
       engine: () => (this.engine ??= host.createEngine()),
       beforeExit: (action) => void this.exitActions.push(action),
+      write: (text) =>
+        host.standardOutput.write(host.standardOutput.isTerminal ? escapeBlock(text) : text),
       ask: (text) => host.standardError.write(text),
       reportInternal: (error) => {
         reporter.diagnostic(diagnoseInternal(error));
@@ -314,9 +316,10 @@ async function loadCommand(name: CommandName): Promise<Command> {
       return (await import("./commands/recover.js")).run;
     case "doctor":
       return (await import("./commands/doctor.js")).run;
+    case "fmt":
+      return (await import("./commands/fmt.js")).run;
     case "watch":
     case "repl":
-    case "fmt":
     case "patchgen":
     case "build":
       return (await import("./commands/unsupported.js")).run;

@@ -7,6 +7,8 @@ export interface CommandContext extends RunContext {
   readonly parsed: ParsedCommand;
   /** Runs before the process ends, also after an error that nobody expected. */
   beforeExit(action: () => Promise<void>): void;
+  /** Text on standard output as it is; on a terminal with control characters made visible. */
+  write(text: string): void;
   /** Text on standard error outside of any line of progress (a question). */
   ask(text: string): void;
 }

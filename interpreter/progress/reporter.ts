@@ -25,7 +25,7 @@ export interface Reporter {
 }
 
 /** Text of several lines that is safe on a terminal. */
-function escapeBlock(text: string): string {
+export function escapeBlock(text: string): string {
   return text.split("\n").map(escapeText).join("\n");
 }
 

@@ -8,7 +8,7 @@ import { builders } from "prettier/doc";
 import type { Span } from "../source.js";
 import * as t from "../tokens.js";
 import { newlinesAt, printComment } from "./gaps.js";
-import type { Gap } from "./source_tokens.js";
+import type { Gap, SourceToken } from "./source_tokens.js";
 import type { TokenPrinter } from "./token_printer.js";
 
 const { hardline, indent, line } = builders;
@@ -61,7 +61,7 @@ export function printBraces<T extends Item>(
     const inside = printItems(p, items, print);
     return [open, indent(inside), p.customGap(() => hardline), p.image()];
   }
-  const item = [p.customGap(() => line), print(p, only)];
+  const item = [p.customGap(() => line), printOne(p, only, print)];
   return [open, indent(item), p.customGap(() => line), p.image()];
 }
 
@@ -90,11 +90,16 @@ function printItems<T extends Item>(
     const ignored = isIgnored(p.next.before);
     const opens = index === 0;
     parts.push(p.customGap((gap) => printLeading(gap, opens, p.peek(-1) === undefined)));
-    parts.push(ignored ? p.verbatim(item.span.end) : print(p, item));
+    parts.push(ignored ? p.verbatim(item.span.end) : printOne(p, item, print));
     if (index < items.length - 1 && needsSemicolon(p)) parts.push(";");
   });
   parts.push(printTrailing(p.next.before));
   return parts;
+}
+
+function printOne<T extends Item>(p: TokenPrinter, item: T, print: PrintItem<T>): Doc {
+  p.beginItem(item.span.end);
+  return print(p, item);
 }
 
 /**
@@ -195,15 +200,24 @@ function endsWithoutComment(p: TokenPrinter, item: Item): boolean {
 }
 
 /**
- * Whether the `;` of the source stays: after a `patch` that is a name, braces further
- * on might be taken for those of a patch, in which `c {` begins C source.
+ * Whether the `;` of the source stays: after a `patch` that is a name, the braces that
+ * come next might be taken for those of a patch, in which `c {` begins C source.
  */
 function needsSemicolon(p: TokenPrinter): boolean {
-  if (!p.next.before.semicolon) return false;
-  let distance = -1;
-  for (let token = p.peek(distance); token !== undefined; token = p.peek(--distance)) {
-    if (token.type === t.LeftBrace || token.type === t.RightBrace) return false;
+  if (!p.next.before.semicolon || nextBrace(p, 1)?.type !== t.LeftBrace) return false;
+  const behind = nextBrace(p, -1)?.end ?? 0;
+  for (let distance = -1; ; distance--) {
+    const token = p.peek(distance);
+    if (token === undefined || token.start < behind) return false;
     if (token.type === t.Patch) return true;
   }
-  return false;
+}
+
+/** The nearest brace from here, backward or forward. */
+function nextBrace(p: TokenPrinter, step: 1 | -1): SourceToken | undefined {
+  let distance = step === 1 ? 0 : -1;
+  for (let token = p.peek(distance); token !== undefined; token = p.peek((distance += step))) {
+    if (token.type === t.LeftBrace || token.type === t.RightBrace) return token;
+  }
+  return undefined;
 }

@@ -2,7 +2,7 @@
 import type { Doc } from "prettier";
 import { builders } from "prettier/doc";
 import type { Block, Expression, IfStatement, Statement } from "../ast.js";
-import { printArguments, printCommaList, printExpression, printInside } from "./expressions.js";
+import { printArguments, printExpression, printInside } from "./expressions.js";
 import { printBraces } from "./items.js";
 import * as t from "../tokens.js";
 import type { TokenPrinter } from "./token_printer.js";
@@ -17,12 +17,14 @@ export function printStatement(p: TokenPrinter, statement: Statement): Doc {
     case "let":
       return [p.image(), p.token("space"), printValue(p, statement.value)];
     case "print": {
-      const word = [p.image(), p.gap("space")];
-      const { values } = statement;
-      return group([
-        word,
-        indent(printCommaList(p, values.length, (at) => printAt(p, values, at))),
+      const [first, ...rest] = statement.values;
+      const head = [p.image(), first === undefined ? "" : printNext(p, first)];
+      const others = rest.map((value): Doc => [
+        p.separator("none"),
+        p.gap("line"),
+        printExpression(p, value),
       ]);
+      return group([head, indent(others)]);
     }
     case "assert": {
       const head = [p.image(), printNext(p, statement.condition)];
@@ -78,11 +80,6 @@ export function printNext(p: TokenPrinter, expression: Expression): Doc {
   return [p.gap("space"), printExpression(p, expression)];
 }
 
-function printAt(p: TokenPrinter, values: readonly Expression[], index: number): Doc {
-  const value = values[index];
-  return value === undefined ? "" : printExpression(p, value);
-}
-
 /** ` = VALUE`; operators that do not fit begin on the next line. */
 export function printValue(p: TokenPrinter, value: Expression): Doc {
   const sign = p.separator("space");
@@ -115,5 +112,5 @@ function printIf(p: TokenPrinter, statement: IfStatement): Doc {
  */
 function printWithin(p: TokenPrinter): Doc {
   const afterName = p.previousIsName || p.peek(-1)?.type === t.RightParenthesis;
-  return p.token(afterName && p.next.before.breaksLine ? "kept" : "line");
+  return p.keyword(afterName && p.next.before.breaksLine ? "kept" : "line");
 }

@@ -7,7 +7,7 @@ import type { TokenType } from "chevrotain";
 import type { Doc } from "prettier";
 import { builders } from "prettier/doc";
 import type { SourceFile } from "../source.js";
-import { Identifier, isWord } from "../tokens.js";
+import * as t from "../tokens.js";
 import { hasNewline, printGap, type GapStyle } from "./gaps.js";
 import { sourceTokens, type Gap, type SourceToken } from "./source_tokens.js";
 
@@ -27,6 +27,7 @@ export class TokenPrinter {
   #at = 0;
   /** Whether the gap before the next token is printed already. */
   #gapPrinted = false;
+  #itemEnd = 0;
 
   constructor(readonly file: SourceFile) {
     this.#tokens = [...sourceTokens(file)];
@@ -54,26 +55,36 @@ export class TokenPrinter {
   }
 
   /**
-   * Whether the next token is a word of the language. Such an operand never becomes the
-   * first on its line: the grammar might take it for the beginning of an item.
+   * Whether the grammar might take the token at a distance for the beginning of an item
+   * if it were the first on its line: a word of the language before arguments, braces or
+   * another operand. Such an operand never becomes the first on its line.
    */
-  get nextIsWord(): boolean {
-    const { type } = this.next;
-    return type !== null && isWord(type);
+  #mayBeginItem(distance: number): boolean {
+    const type = this.peek(distance)?.type ?? null;
+    const following = this.peek(distance + 1);
+    if (type === null || !t.isWord(type)) return false;
+    // The next item always begins on another line.
+    if (!following?.type || following.start >= this.#itemEnd) return false;
+    return t.isWord(following.type) || beginOperands.has(following.type);
   }
 
   /** Whether the token printed last is a name or a word. */
   get previousIsName(): boolean {
     const type = this.peek(-1)?.type ?? null;
-    return type !== null && (type === Identifier || isWord(type));
+    return type !== null && (type === t.Identifier || t.isWord(type));
   }
 
   // --- printing ---------------------------------------------------------------------
 
-  /** The gap before the next token; a break before a word of the language is given up. */
+  /** To be called before an item of a list is printed. @param end offset of its end */
+  beginItem(end: number): void {
+    this.#itemEnd = end;
+  }
+
+  /** The gap before the next token; a break that might change the meaning is given up. */
   gap(style: GapStyle): Doc {
     const { before, image } = this.next;
-    const safe = this.nextIsWord ? unbreakable(style) : style;
+    const safe = this.#mayBeginItem(0) ? unbreakable(style) : style;
     const around = { previous: this.peek(-1)?.image ?? "", next: image };
     return this.customGap((gap) => printGap(gap, safe, around), before);
   }
@@ -98,6 +109,13 @@ export class TokenPrinter {
   token(style: GapStyle): Doc {
     const gap = this.gap(style);
     return [gap, this.image()];
+  }
+
+  /** A keyword inside of an item, before which a line may always break. */
+  keyword(style: GapStyle): Doc {
+    const { before, image } = this.next;
+    const around = { previous: this.peek(-1)?.image ?? "", next: image };
+    return [this.customGap((gap) => printGap(gap, style, around), before), this.image()];
   }
 
   /** Tokens separated by blanks up to an offset. */
@@ -148,13 +166,21 @@ export class TokenPrinter {
 
   /** A sign that belongs to what stands before it, after which the line may break: `,`, an operator. */
   separator(style: "none" | "space"): Doc {
-    const following = this.peek(1)?.type ?? null;
-    if (this.commentsBreakLine && following !== null && !isWord(following)) {
-      this.moveCommentsBehindNext();
-    }
+    if (this.commentsBreakLine && !this.#mayBeginItem(1)) this.moveCommentsBehindNext();
     return this.token(style);
   }
 }
+
+/** What an operand or what follows a name begins with, but for the words of the language. */
+const beginOperands: ReadonlySet<TokenType> = new Set([
+  t.Identifier,
+  t.NumberLiteral,
+  t.StringText,
+  t.CharacterText,
+  t.Sizeof,
+  t.LeftParenthesis,
+  t.LeftBrace,
+]);
 
 function unbreakable(style: GapStyle): GapStyle {
   switch (style) {
