@@ -76,24 +76,26 @@ export class TokenPrinter {
 
   // --- printing ---------------------------------------------------------------------
 
-  /** To be called before an item of a list is printed. @param end offset of its end */
+  /** To be called before an item of a list is printed; `end` is the offset of its end. */
   beginItem(end: number): void {
     this.#itemEnd = end;
   }
 
   /** The gap before the next token; a break that might change the meaning is given up. */
   gap(style: GapStyle): Doc {
-    const { before, image } = this.next;
-    const safe = this.#mayBeginItem(0) ? unbreakable(style) : style;
-    const around = { previous: this.peek(-1)?.image ?? "", next: image };
-    return this.customGap((gap) => printGap(gap, safe, around), before);
+    return this.#gap(this.#mayBeginItem(0) ? unbreakable(style) : style);
+  }
+
+  #gap(style: GapStyle): Doc {
+    const around = { previous: this.peek(-1)?.image ?? "", next: this.next.image };
+    return this.customGap((gap) => printGap(gap, style, around));
   }
 
   /** The gap before the next token, printed by the caller. */
-  customGap(print: (gap: Gap) => Doc, gap: Gap = this.next.before): Doc {
+  customGap(print: (gap: Gap) => Doc): Doc {
     if (this.#gapPrinted) throw new FormatterError("a gap is printed twice");
     this.#gapPrinted = true;
-    return print(gap);
+    return print(this.next.before);
   }
 
   /** The next token, whose gap is printed already. */
@@ -113,9 +115,7 @@ export class TokenPrinter {
 
   /** A keyword inside of an item, before which a line may always break. */
   keyword(style: GapStyle): Doc {
-    const { before, image } = this.next;
-    const around = { previous: this.peek(-1)?.image ?? "", next: image };
-    return [this.customGap((gap) => printGap(gap, style, around), before), this.image()];
+    return [this.#gap(style), this.image()];
   }
 
   /** Tokens separated by blanks up to an offset. */
