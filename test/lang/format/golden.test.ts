@@ -89,7 +89,7 @@ test("5,000 lines", () => {
   const took = performance.now() - began;
   console.log(`5,000 lines formatted in ${Math.round(took)} ms`);
   // Far above what it takes, so that only a change of its order of growth fails here.
-  assert.ok(took < 10_000);
+  assert.ok(took < 30_000);
 });
 
 test.run();
