@@ -1,5 +1,6 @@
 #include "borrow.h"
 
+#include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
@@ -111,7 +112,10 @@ class BorrowedThread {
   ~BorrowedThread() {
     // Whatever happened: a stopped thread goes on. With our registers in it, it goes on
     // into rt_sigreturn and so into its own.
-    if (tracee_ != nullptr && !tracee_->gone() && tracee_->stopped()) table_.Release(*tracee_);
+    if (tracee_ == nullptr || tracee_->gone() || !tracee_->stopped()) return;
+    // The thread is held: its process cannot have been replaced by another of that number.
+    if (owed_stop_) ::kill(tracee_->process(), SIGSTOP);
+    table_.Release(*tracee_);
   }
   BorrowedThread(const BorrowedThread &) = delete;
   BorrowedThread &operator=(const BorrowedThread &) = delete;
@@ -251,6 +255,11 @@ class BorrowedThread {
           throw Failure("TARGET_GONE", "the borrowed thread has ended");
         case StopKind::kTimeout:
           throw Failure("CANNOT_STOP", "a borrowed call did not return in time");
+        case StopKind::kSignal:
+          // All others are masked: somebody stops the process. Not in the middle of our call.
+          if (tracee_->signal() == SIGSTOP) owed_stop_ = true;
+          tracee_->ContinueToSyscall();
+          break;
         default:
           tracee_->ContinueToSyscall();
           break;
@@ -266,6 +275,7 @@ class BorrowedThread {
   uint64_t mask_ = 0;
   uint64_t frame_ = 0;
   bool infected_ = false;
+  bool owed_stop_ = false;  // a SIGSTOP that came during a borrowed call
 };
 
 enum class FilterVerdict { kPermitted, kMustSuspend };
