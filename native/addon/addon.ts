@@ -196,6 +196,9 @@ export interface Addon {
   /** Throws NO_SUCH_PROCESS, PERMISSION. */
   openTarget(pid: number): TargetHandle;
   targetAlive(target: TargetHandle): boolean;
+  /** One injector at a time; false if another has it. Goes with our process, however it ends. */
+  lockTarget(target: TargetHandle): boolean;
+  unlockTarget(target: TargetHandle): void;
   /** Clock ticks since boot. */
   targetStartTime(target: TargetHandle): bigint;
   /** Exactly `length` bytes; throws UNREADABLE, TARGET_GONE. */

@@ -77,9 +77,36 @@ export class EngineSession implements Session {
     return { result: ready ? "ready" : "already-applied", functions, imports };
   }
 
+  /** @throws EngineError refused RUN_IN_PROGRESS: another polus is changing one of the processes */
+  private async exclusively<T>(
+    members: readonly TargetProcess[],
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const locked: TargetProcess[] = [];
+    try {
+      for (const member of members) {
+        if (addon.lockTarget(member.handle)) locked.push(member);
+        else if (member.alive)
+          throw new EngineError(
+            "RUN_IN_PROGRESS",
+            "refused",
+            `another polus is at work on process ${member.pid}`,
+            { pid: member.pid, help: "try again when it has finished" },
+          );
+      }
+      return await work();
+    } finally {
+      for (const member of locked) addon.unlockTarget(member.handle);
+    }
+  }
+
   async apply(request: UpdateRequest): Promise<OperationResult> {
+    return this.exclusively(this.scopeOf(request.scope), () => this.applyAlone(request));
+  }
+
+  private async applyAlone(request: UpdateRequest): Promise<OperationResult> {
     const update = readUpdate(request);
-    if (await this.isInterrupted(request.scope)) await this.recover();
+    if (await this.isInterrupted(request.scope)) await this.recoverAlone();
     const metrics: Metrics = { stallUsMax: 0, stoppedThreadsMax: 0 };
     try {
       const verified = await this.verify(request);
@@ -168,10 +195,12 @@ export class EngineSession implements Session {
     return (await whileAlive(member, work)) ?? otherwise;
   }
 
-  async rollback(
-    to?: RollbackTarget,
-  ): Promise<OperationResult & { readonly update: string | null; readonly point: string | null }> {
-    if (await this.isInterrupted("process")) await this.recover();
+  async rollback(to?: RollbackTarget): ReturnType<Session["rollback"]> {
+    return this.exclusively([...this.roots], () => this.rollbackAlone(to));
+  }
+
+  private async rollbackAlone(to?: RollbackTarget): ReturnType<Session["rollback"]> {
+    if (await this.isInterrupted("process")) await this.recoverAlone();
     const wantsTree = this.rollsBackTree(to);
     return rollBackTo(
       () => (wantsTree ? this.scopeOf("tree") : [...this.roots]),
@@ -199,6 +228,10 @@ export class EngineSession implements Session {
   }
 
   async recover(): Promise<OperationResult> {
+    return this.exclusively([...this.roots], () => this.recoverAlone());
+  }
+
+  private recoverAlone(): Promise<OperationResult> {
     return recoverAll(this.scopeOf("tree"), this.modules, this.onEvent);
   }
 

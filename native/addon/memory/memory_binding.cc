@@ -19,6 +19,15 @@ Napi::Value TargetAlive(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), TargetOf(info, 0)->Alive());
 }
 
+Napi::Value LockTarget(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), TargetOf(info, 0)->Lock());
+}
+
+Napi::Value UnlockTarget(const Napi::CallbackInfo &info) {
+  TargetOf(info, 0)->Unlock();
+  return info.Env().Undefined();
+}
+
 Napi::Value TargetStartTime(const Napi::CallbackInfo &info) {
   return Napi::BigInt::New(info.Env(), TargetOf(info, 0)->start_time());
 }
@@ -62,6 +71,8 @@ TargetHandle TargetOf(const Napi::CallbackInfo &info, size_t index) {
 void InitMemory(Napi::Env env, Napi::Object exports) {
   Export<OpenTarget>(env, exports, "openTarget");
   Export<TargetAlive>(env, exports, "targetAlive");
+  Export<LockTarget>(env, exports, "lockTarget");
+  Export<UnlockTarget>(env, exports, "unlockTarget");
   Export<TargetStartTime>(env, exports, "targetStartTime");
   Export<ReadMemory>(env, exports, "readMemory");
   Export<ReadMemorySome>(env, exports, "readMemorySome");

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -96,6 +97,11 @@ void Target::Write(TargetAddress to, const void *from, size_t size) const {
     done += static_cast<size_t>(n);
   }
 }
+
+// The kernel keeps one inode for /proc/PID/mem as long as anybody has it open.
+bool Target::Lock() const { return ::flock(mem_.get(), LOCK_EX | LOCK_NB) == 0; }
+
+void Target::Unlock() const { ::flock(mem_.get(), LOCK_UN); }
 
 std::vector<Mapping> ReadMaps(pid_t pid) {
   std::vector<Mapping> maps;

@@ -41,6 +41,11 @@ class Target {
   // runs in the kernel with no point at which a signal is looked at.
   void Write(TargetAddress to, const void *from, size_t size) const;
 
+  // One injector at a time: a lock on the process that goes with us, however we end. False:
+  // another has it. Only those who may write to the process can take it.
+  bool Lock() const;
+  void Unlock() const;
+
  private:
   [[noreturn]] void Fail(const char *what, TargetAddress at, int error) const;
 
