@@ -1,5 +1,5 @@
 /** What /proc tells of a process from outside. */
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
 
 /** Ids of all threads, none of a process that is gone. */
 function threads(pid: number): string[] {
@@ -78,4 +78,31 @@ export function mappings(pid: number): string[] {
 /** Mappings that can be written and executed at once; there must never be any. */
 export function writableCode(pid: number): string[] {
   return mappings(pid).filter((line) => / .w.?x/.test(line) || / rwx/.test(line));
+}
+
+/** Bounds of a line of /proc/PID/maps. */
+export function bounds(mapping: string): { readonly start: number; readonly end: number } {
+  const [, start = "", end = ""] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(mapping) ?? [];
+  return { start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) };
+}
+
+/** Reads memory of a process, as far as it goes. */
+export function readMemory(pid: number, from: number, length: number): Buffer {
+  const memory = openSync(`/proc/${pid}/mem`, "r");
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(memory, bytes, 0, length, from));
+  } finally {
+    closeSync(memory);
+  }
+}
+
+/** Writes memory of a process by force, behind everybody's back. */
+export function writeMemory(pid: number, to: number, bytes: Uint8Array): void {
+  const memory = openSync(`/proc/${pid}/mem`, "r+");
+  try {
+    writeSync(memory, bytes, 0, bytes.length, to);
+  } finally {
+    closeSync(memory);
+  }
 }

@@ -29,6 +29,42 @@ static unsigned long address_space(void) {
   return pages * (unsigned long)sysconf(_SC_PAGESIZE);
 }
 
+/* Fills what is free between the mappings from `from` to `to`, as /proc/self/maps shows them. */
+static void crowd_gaps(unsigned long from, unsigned long to) {
+  static struct {
+    unsigned long start, end;
+  } gaps[512];
+  int count = 0;
+  unsigned long last = from, start, end;
+  FILE *maps = fopen("/proc/self/maps", "re");
+  require(maps != NULL, "/proc/self/maps");
+  while (fscanf(maps, "%lx-%lx%*[^\n]", &start, &end) == 2) {
+    if (start > last && start > from && last < to && count < 512) {
+      gaps[count].start = last;
+      gaps[count++].end = start < to ? start : to;
+    }
+    if (end > last) last = end;
+  }
+  fclose(maps);
+  for (int i = 0; i < count; i++) {
+    if (gaps[i].end > gaps[i].start) {
+      mmap((void *)gaps[i].start, gaps[i].end - gaps[i].start, PROT_NONE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    }
+  }
+}
+
+/*
+ * Reserves all address space within 2 GiB of our own code, so that nothing can
+ * be mapped where a near jump would reach it.
+ */
+static void crowd(void) {
+  const unsigned long reach = 0x80000000ul, page = 4096;
+  unsigned long here = (unsigned long)&crowd & ~(page - 1);
+  unsigned long from = here > reach + 0x10000 ? here - reach : 0x10000;
+  crowd_gaps(from, here + reach);
+}
+
 #define FIELD(member) ((unsigned)offsetof(struct seccomp_data, member))
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIELD(member))
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
@@ -79,6 +115,7 @@ static void filter_calls(bool sigreturn) {
 }
 
 void target_confine(void) {
+  if (target_option("crowded")) crowd();
   long headroom = target_option_number("as-headroom", -1);
   if (headroom >= 0) {
     struct rlimit limit = {address_space() + (unsigned long)headroom, RLIM_INFINITY};

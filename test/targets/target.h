@@ -115,8 +115,8 @@ void target_on_quit(void (*hook)(void));
 
 /*
  * Confines the process as the options say (--chroot=DIR --uid=N --undumpable
- * --lock-future --as-headroom=BYTES --seccomp[=no-sigreturn]), prints READY,
- * answers commands until the end, joins the threads, prints the verdict.
+ * --lock-future --as-headroom=BYTES --crowded --seccomp[=no-sigreturn]), prints
+ * READY, answers commands until the end, joins the threads, prints the verdict.
  * Returns main's exit status.
  */
 int target_serve(void);

@@ -46,6 +46,9 @@ const programs: Readonly<Record<string, () => Runnable>> = {
   vfork_hold: () => ({ program: buildTarget({ name: "vfork_hold" }), args: ["--hold-ms=20"] }),
   reexec: () => ({ program: buildTarget({ name: "reexec" }) }),
   many: () => ({ program: buildTarget({ name: "many" }) }),
+  cancel: () => ({ program: buildTarget({ name: "cancel" }) }),
+  leaderless: () => ({ program: buildTarget({ name: "leaderless" }) }),
+  strict: () => ({ program: buildTarget({ name: "strict" }) }),
 };
 
 for (const [name, make] of Object.entries(programs)) {
@@ -124,6 +127,7 @@ for (const [what, args] of [
   ["a strict system call filter", ["--seccomp"]],
   ["a tight address space", ["--as-headroom=65536"]],
   ["locked memory", ["--lock-future"]],
+  ["an address space without room near it", ["--crowded"]],
 ] as const) {
   test(`a target confined by ${what} runs clean`, async () => {
     await withTarget(basicProgram(), { args }, async (target) => {

@@ -20,7 +20,7 @@ import {
   staticsProgram,
   staticsUpdate,
 } from "../../support/programs.js";
-import { withTarget } from "../../support/target_process.js";
+import { buildTarget, withTarget } from "../../support/target_process.js";
 import { scratchFolder } from "../../support/toolchain.js";
 
 async function withEmptyFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -73,6 +73,21 @@ test("a filter that denies rt_sigreturn: updated without harm or refused beforeh
     assert.equal(mappings(target.pid), before);
     await expectVersion(target, "old");
     expectUntraced(target);
+  });
+});
+
+test("threads under the strictest filter beside free ones", async () => {
+  await withTarget(buildTarget({ name: "strict" }), {}, (target) =>
+    roundTrip(target, basicUpdate()),
+  );
+});
+
+test("no room within reach of a jump is refused before anything is mapped", async () => {
+  await withTarget(basicProgram(), { args: ["--crowded"] }, async (target) => {
+    const before = mappings(target.pid);
+    await refused(apply(target.pid, basicUpdate()), "NO_ROOM");
+    assert.equal(mappings(target.pid), before);
+    await expectVersion(target, "old");
   });
 });
 

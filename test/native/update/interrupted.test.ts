@@ -72,7 +72,7 @@ async function expectMendable(target: TargetProcess): Promise<void> {
 }
 
 /** Every check waits more than it works: some go side by side. */
-const sideBySide = 4;
+const sideBySide = 6;
 const mostPoints = 500;
 
 /**

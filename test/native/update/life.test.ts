@@ -14,7 +14,8 @@ import {
 } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
 import { buildPatch, patch, simpleUpdate, update } from "../../support/patches.js";
-import { mappings, writableCode } from "../../support/proc.js";
+import { type UpdateSpec, prepareOperation } from "../../support/operation.js";
+import { bounds, mappings, readMemory, writableCode, writeMemory } from "../../support/proc.js";
 import { basicProgram, basicUpdate, basicUpdateThird } from "../../support/programs.js";
 import { type TargetProcess, withTarget } from "../../support/target_process.js";
 import { buildIdOf } from "../../support/toolchain.js";
@@ -225,6 +226,69 @@ onBasic("repeated rounds use the same image again", async (target) => {
   assert.is(mappings(target.pid).length, before);
   await expectVersion(target, "old");
   expectUntraced(target);
+});
+
+/** Changes a byte in every place of the record that holds the update's name. */
+function damageRecord(target: TargetProcess, before: ReadonlySet<string>, name: string): number {
+  let places = 0;
+  for (const mapping of mappings(target.pid).filter((line) => !before.has(line))) {
+    const { start, end } = bounds(mapping);
+    const memory = readMemory(target.pid, start, end - start);
+    const quoted = `"${name}"`;
+    for (let at = memory.indexOf(quoted); at >= 0; at = memory.indexOf(quoted, at + 1)) {
+      writeMemory(target.pid, start + at + 1, Buffer.from("?"));
+      places++;
+    }
+  }
+  return places;
+}
+
+onBasic("a damaged record is told as that, and nothing is done to the target", async (target) => {
+  const before = new Set(mappings(target.pid));
+  await apply(target.pid, basicUpdate({ name: "soon-damaged" }));
+  assert.ok(damageRecord(target, before, "soon-damaged") > 0, "the record was not found");
+  await refused(engine.status(target.pid), "RECORD_DAMAGED", "inconsistent");
+  for (const attempt of [
+    () => rollback(target.pid),
+    () => apply(target.pid, basicUpdateThird()),
+    () => withSession(target.pid, (session) => session.recover()),
+  ]) {
+    await refused(attempt(), "RECORD_DAMAGED", "inconsistent");
+  }
+  await engine.statusOfAll();
+  await expectVersion(target, "new");
+  expectUntraced(target);
+});
+
+onBasic("two engines at once: each is done or refused, and the target is whole", async (target) => {
+  const patches = (replacement: string): UpdateSpec["patches"] => [
+    {
+      name: "basic",
+      object: buildPatch("basic.c"),
+      replacements: [{ function: "answer", with: replacement }],
+    },
+  ];
+  for (let round = 0; round < 6; round++) {
+    const prepared = await Promise.all(
+      ["answer", "answer_third"].map((replacement) =>
+        prepareOperation({
+          operation: "apply",
+          pids: [target.pid],
+          update: { name: replacement, scope: "process", patches: patches(replacement) },
+        }),
+      ),
+    );
+    const endings = await Promise.all(prepared.map((one) => one.run()));
+    const done = endings.filter((ending) => ending.report?.result === "done").length;
+    for (const { report } of endings) {
+      if (report?.result === "error") assert.is(report.kind, "refused", report.message);
+    }
+    assert.ok(done >= 1, JSON.stringify(endings));
+    const states = (await engine.status(target.pid))?.updates.map((one) => one.state) ?? [];
+    assert.is(states.filter((state) => state === "active").length, done, states.join(" "));
+    for (let left = done; left > 0; left--) await rollback(target.pid);
+    await expectVersion(target, "old");
+  }
 });
 
 onBasic("a closed session holds nothing and can be closed again", async (target) => {

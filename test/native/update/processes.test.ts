@@ -206,6 +206,23 @@ test("a stopped target stays stopped, and is updated when it goes on", async () 
   });
 });
 
+test("a process whose main thread has ended", async () => {
+  await withTarget(buildTarget({ name: "leaderless" }), {}, async (target) => {
+    const outcome = await apply(target.pid, basicUpdate()).then(
+      () => "applied",
+      (error: unknown) => error,
+    );
+    if (outcome === "applied") {
+      await expectVersion(target, "new");
+      await rollback(target.pid);
+    } else {
+      await refused(Promise.reject(outcome), ["NO_SUCH_PROCESS", "TARGET_GONE"]);
+    }
+    await expectVersion(target, "old");
+    expectUntraced(target);
+  });
+});
+
 async function waitForStates(target: TargetProcess, letter: string): Promise<void> {
   const deadline = Date.now() + 5000;
   while (threadStates(target.pid).some((state) => state !== letter)) {

@@ -15,10 +15,10 @@ import {
 import { test } from "../../support/engine_test.js";
 import { runOperation } from "../../support/operation.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
-import { mappings } from "../../support/proc.js";
+import { childrenOf, mappings, readMemory, threadStates, writeMemory } from "../../support/proc.js";
 import { basicProgram, basicUpdate, buildTracer, staticsProgram } from "../../support/programs.js";
-import { buildTarget, TargetProcess, withTarget } from "../../support/target_process.js";
-import { generatedSource } from "../../support/toolchain.js";
+import { buildTarget, sleep, TargetProcess, withTarget } from "../../support/target_process.js";
+import { generatedSource, runTool } from "../../support/toolchain.js";
 import { startThirtyTwoBit } from "../../support/thirty_two.js";
 
 /** Requires that both verify and apply refuse, and that the target is as it was. */
@@ -214,6 +214,48 @@ test("an ambiguous import is refused", async () => {
     );
   });
 });
+
+test("an entry that somebody else has changed is left alone", async () => {
+  // A function that this target never calls, so that nonsense may stand in it.
+  const idle = "target_no_eintr";
+  const program = basicProgram(["-fno-pie", "-no-pie"]);
+  const found = new RegExp(`^([0-9a-f]+) T ${idle}$`, "m").exec(runTool("nm", [program]));
+  const entry = Number.parseInt(found?.[1] ?? "", 16);
+  await withTarget(program, {}, async (target) => {
+    const foreign = Buffer.from([0xe9, 1, 2, 3, 4]);
+    writeMemory(target.pid, entry, foreign);
+    const update = simpleUpdate("foreign", buildPatch("basic.c"), [
+      { function: idle, with: "answer" },
+    ]);
+    await refused(apply(target.pid, update), "ENTRY_CHANGED");
+    assert.equal(readMemory(target.pid, entry, foreign.length), foreign);
+    await expectVersion(target, "old");
+    expectUntraced(target);
+  });
+});
+
+test("a process that has ended and that nobody has waited for", async () => {
+  const parent = spawn("sh", ["-c", "true & exec sleep 20"], { stdio: "ignore" });
+  const exited = new Promise((resolve) => parent.on("exit", resolve));
+  try {
+    const zombie = await firstZombieOf(parent.pid ?? 0);
+    await refused(engine.processInfo(zombie), "NO_SUCH_PROCESS");
+    await refused(apply(zombie, basicUpdate()), "NO_SUCH_PROCESS");
+  } finally {
+    parent.kill("SIGKILL");
+    await exited;
+  }
+});
+
+async function firstZombieOf(parent: number): Promise<number> {
+  const deadline = Date.now() + 5000;
+  for (;;) {
+    const zombie = childrenOf(parent).find((pid) => threadStates(pid).includes("Z"));
+    if (zombie !== undefined) return zombie;
+    if (Date.now() > deadline) throw new Error("the child did not end");
+    await sleep(10);
+  }
+}
 
 test("a process that is not there", async () => {
   const child = spawn("true", { stdio: "ignore" });

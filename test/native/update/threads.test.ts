@@ -17,7 +17,7 @@ import {
   buildLibrary,
   registersProgram,
 } from "../../support/programs.js";
-import { buildTarget, withTarget } from "../../support/target_process.js";
+import { buildTarget, sleep, withTarget } from "../../support/target_process.js";
 
 test("no register, vector register or red zone changes in any thread", async () => {
   const request = simpleUpdate("registers", buildPatch("registers.c"), ["preserve"]);
@@ -78,6 +78,18 @@ test("coroutines suspended inside the updated function", async () => {
       await rollback(target.pid);
       await expectVersion(target, "old");
     }
+  });
+});
+
+test("threads that are cancelled inside the updated function", async () => {
+  const request = simpleUpdate("cancel", buildPatch("cancel.c"), ["wait_for_byte"]);
+  await withTarget(buildTarget({ name: "cancel" }), {}, async (target) => {
+    await roundTrip(target, request);
+    await apply(target.pid, request);
+    const before = await expectVersion(target, "new");
+    await sleep(100);
+    const after = await target.state();
+    assert.ok((after.counters["cancelled"] ?? 0) > (before.counters["cancelled"] ?? 0));
   });
 });
 
