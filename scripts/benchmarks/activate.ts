@@ -1,6 +1,7 @@
 /** Activation of one function against five hundred: it must not depend on their number. */
-import { runOperation, type UpdateSpec } from "../../test/support/operation.js";
-import { buildPatch } from "../../test/support/patches.js";
+import type { OperationResult, Session, UpdateRequest } from "../../native/engine.js";
+import { createEngine } from "../../native/native_engine.js";
+import { buildPatch, simpleUpdate } from "../../test/support/patches.js";
 import {
   buildTarget,
   sleep,
@@ -9,6 +10,9 @@ import {
 } from "../../test/support/target_process.js";
 import { median, spread, table } from "./figures.js";
 import type { BenchmarkOptions, Findings } from "./main.js";
+
+const engine = createEngine();
+const warmUpRounds = 3;
 
 const counts = [1, 500] as const;
 type Count = (typeof counts)[number];
@@ -25,13 +29,9 @@ interface Sample {
   readonly seenSpreadUs: number | null;
 }
 
-function updateSpec(count: Count): UpdateSpec {
+function updateOf(count: Count): UpdateRequest {
   const names = Array.from({ length: 500 }, (_, index) => `many_${1000 + index}`);
-  return {
-    name: `many-${count}`,
-    scope: "process",
-    patches: [{ name: "many", object: buildPatch("many.c"), replacements: names.slice(0, count) }],
-  };
+  return simpleUpdate(`many-${count}`, buildPatch("many.c"), names.slice(0, count));
 }
 
 interface Timing {
@@ -40,32 +40,45 @@ interface Timing {
   readonly stallUs: number;
 }
 
+/** In this process, so that the engine's own code is compiled and warm in all rounds but the first. */
 async function operate(
   target: TargetProcess,
-  what: { operation: "apply"; update: UpdateSpec } | { operation: "rollback" },
+  work: (session: Session) => Promise<OperationResult>,
 ): Promise<Timing> {
-  const { report } = await runOperation({ pids: [target.pid], ...what });
-  if (report?.result !== "done") throw new Error(`${what.operation}: ${JSON.stringify(report)}`);
-  const at = report.events.findIndex((event) => event.event === "activated");
-  const activated = report.events[at]?.ms ?? Number.NaN;
-  const before = report.events[at - 1]?.ms ?? Number.NaN;
-  return {
-    durationMs: report.durationMs,
-    activationMs: activated - before,
-    stallUs: report.stallUsMax,
-  };
+  let before = Number.NaN;
+  let activated = Number.NaN;
+  let last = Number.NaN;
+  const begin = performance.now();
+  const session = await engine.open([target.pid], ({ event }) => {
+    const now = performance.now();
+    if (event === "activated") [before, activated] = [last, now];
+    last = now;
+  });
+  try {
+    const result = await work(session);
+    if (result.result !== "done") throw new Error("an operation was skipped");
+    return {
+      durationMs: performance.now() - begin,
+      activationMs: activated - before,
+      stallUs: result.stallUsMax,
+    };
+  } finally {
+    await session.close();
+  }
 }
 
 async function sample(program: string, count: Count): Promise<Sample> {
   return await withTarget(program, {}, async (target) => {
     await sleep(200);
-    const update = updateSpec(count);
-    const first = await operate(target, { operation: "apply", update });
+    const update = updateOf(count);
+    const apply = (session: Session): Promise<OperationResult> => session.apply(update);
+    const rollback = (session: Session): Promise<OperationResult> => session.rollback();
+    const first = await operate(target, apply);
     await sleep(50);
     const seen = (await target.ask("spread"))["spread_ns"];
-    await operate(target, { operation: "rollback" });
-    const second = await operate(target, { operation: "apply", update });
-    const back = await operate(target, { operation: "rollback" });
+    await operate(target, rollback);
+    const second = await operate(target, apply);
+    const back = await operate(target, rollback);
     return {
       firstApply: first.durationMs,
       activation: first.activationMs,
@@ -80,10 +93,11 @@ async function sample(program: string, count: Count): Promise<Sample> {
 export async function activate({ rounds = 10, progress }: BenchmarkOptions): Promise<Findings> {
   const program = buildTarget({ name: "many" });
   const samples: Record<Count, Sample[]> = { 1: [], 500: [] };
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -warmUpRounds; round < rounds; round++) {
     for (const count of round % 2 === 0 ? counts : [...counts].reverse()) {
       progress(`activate: ${count} functions, round ${round + 1} of ${rounds}`);
-      samples[count].push(await sample(program, count));
+      const one = await sample(program, count);
+      if (round >= 0) samples[count].push(one);
     }
   }
   const figures = [

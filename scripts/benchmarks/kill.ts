@@ -22,11 +22,15 @@ interface CommandEnding {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly ms: number;
+  /** From the first line of output on: when the target is being worked on. */
+  readonly workMs: number;
   readonly output: string;
 }
 
 interface Blow {
   readonly killAfterMs?: number;
+  /** That long after the first line of output. */
+  readonly killAtWorkMs?: number;
   readonly fault?: string;
 }
 
@@ -38,14 +42,22 @@ async function polus(args: readonly string[], blow: Blow = {}): Promise<CommandE
     env: { ...process.env, ...(blow.fault === undefined ? {} : { POLUS_FAULT: blow.fault }) },
   });
   let output = "";
-  child.stdout.on("data", (text: Buffer) => (output += text.toString()));
+  let workBegan: number | null = null;
+  const timers = [setTimeout(() => child.kill("SIGKILL"), blow.killAfterMs ?? 60_000)];
+  child.stdout.on("data", (text: Buffer) => {
+    output += text.toString();
+    if (workBegan !== null) return;
+    workBegan = performance.now();
+    if (blow.killAtWorkMs === undefined) return;
+    timers.push(setTimeout(() => child.kill("SIGKILL"), blow.killAtWorkMs));
+  });
   child.stderr.on("data", (text: Buffer) => (output += text.toString()));
-  const timer = setTimeout(() => child.kill("SIGKILL"), blow.killAfterMs ?? 60_000);
   return await new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      resolve({ code, signal, ms: performance.now() - begin, output });
+      for (const timer of timers) clearTimeout(timer);
+      const now = performance.now();
+      resolve({ code, signal, ms: now - begin, workMs: now - (workBegan ?? now), output });
     });
   });
 }
@@ -174,16 +186,30 @@ class Bench {
   }
 }
 
+interface Usual {
+  readonly ms: number;
+  readonly workMs: number;
+}
+
 /** How long the two commands take, so that blows fall anywhere within. */
-async function durations(bench: Bench): Promise<{ run: number; rollback: number }> {
-  const runs: number[] = [];
-  const rollbacks: number[] = [];
+async function durations(bench: Bench): Promise<Record<"run" | "rollback", Usual>> {
+  const endings: Record<"run" | "rollback", CommandEnding[]> = { run: [], rollback: [] };
   for (let round = 0; round < 3; round++) {
     const target = await bench.living(true);
-    runs.push((await bench.must("run", bench.run(target))).ms);
-    rollbacks.push((await bench.must("rollback", bench.rollback(target))).ms);
+    endings.run.push(await bench.must("run", bench.run(target)));
+    endings.rollback.push(await bench.must("rollback", bench.rollback(target)));
   }
-  return { run: median(runs), rollback: median(rollbacks) };
+  const usual = (which: "run" | "rollback"): Usual => ({
+    ms: median(endings[which].map((ending) => ending.ms)),
+    workMs: median(endings[which].map((ending) => ending.workMs)),
+  });
+  return { run: usual("run"), rollback: usual("rollback") };
+}
+
+/** Every other blow falls while the target is being worked on; the rest anywhere. */
+function randomBlow(kill: number, usual: Usual): Blow {
+  if (kill % 2 === 0) return { killAtWorkMs: 1.1 * usual.workMs * Math.random() };
+  return { killAfterMs: Math.round(1.1 * usual.ms * Math.random()) };
 }
 
 async function killAtRandom(
@@ -195,14 +221,11 @@ async function killAtRandom(
   for (let kill = 0; kill < kills; kill++) {
     say(`kill: ${kill + 1} of ${kills} at random`);
     const back = kill % 3 === 2;
-    const target = await bench.living(kill % 6 === 0);
+    // A first installation for every other blow at `run`.
+    const target = await bench.living(kill % 3 === 0);
     if (back) await bench.must("run", bench.run(target));
-    // The first quarter of a run is Node starting up, where nothing can go wrong.
-    const whole = back ? usual.rollback : usual.run;
-    const killAfterMs = Math.round(whole * (0.25 + 0.85 * Math.random()));
-    const ending = await (back
-      ? bench.rollback(target, { killAfterMs })
-      : bench.run(target, { killAfterMs }));
+    const blow = randomBlow(kill, back ? usual.rollback : usual.run);
+    const ending = await (back ? bench.rollback(target, blow) : bench.run(target, blow));
     await bench.examine(target, back ? "rollback, at random" : "run, at random", ending);
   }
 }
