@@ -131,6 +131,20 @@ export interface RelocatedEntry {
   readonly returns: readonly number[];
 }
 
+/** A call across which a caller keeps registers that a callee may change. */
+export interface KeptAcross {
+  /** The function that was asked about. */
+  readonly function: bigint;
+  /** What the call calls: the function, or another one that comes to it. */
+  readonly callee: bigint;
+  /** Address of the call. */
+  readonly from: bigint;
+  /** Start of the function that contains the call. */
+  readonly caller: bigint;
+  /** `rdi`, `xmm3` (`ymm3`, `zmm3` if the upper parts are kept too), `k1`… */
+  readonly registers: readonly string[];
+}
+
 /** One stopped thread's copied state, for unwinding at leisure. */
 export interface ThreadSnapshot {
   readonly tid: number;
@@ -286,6 +300,22 @@ export interface Addon {
     module: ModuleHandle,
     ranges: readonly { readonly start: bigint; readonly end: bigint }[],
   ): { readonly range: number; readonly from: bigint; readonly to: bigint }[];
+  /**
+   * Calls across which a caller keeps values in registers that the ABI lets a callee change, because
+   * the compiler saw that this one does not (gcc's -fipa-ra).
+   * @param functions run-time starts of functions of `module`
+   * @param libraries where the code of functions of other modules is looked for, in the loader's order
+   */
+  callersKeeping(
+    module: ModuleHandle,
+    functions: readonly bigint[],
+    libraries: readonly ModuleHandle[],
+  ): KeptAcross[];
+  /**
+   * Registers that a call of the function at a link-time address of a patch object may change,
+   * named by their widest form (`zmm3`); `null` if that cannot be told, so any that the ABI allows.
+   */
+  writtenRegisters(bytes: Uint8Array, address: bigint): string[] | null;
   // unwind/
   unwind(
     pid: number,

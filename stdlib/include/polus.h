@@ -40,6 +40,109 @@
   static const char polus_replace_##old[] __attribute__((                        \
       section(".polus_replace"), used, POLUS_RETAIN aligned(1))) = #old "=" #new
 
+/*
+ * Callers in the program may keep values in registers that the ABI lets `function` change: gcc -O2 does
+ * so where it has compiled caller and callee together and seen that the callee leaves them alone
+ * (-fipa-ra). polus finds such callers and refuses the update. Then say, behind the definition of the
+ * new function, what it returns:
+ *
+ *     POLUS_KEEPS_REGISTERS(function);        an integer, a pointer, a float or a double
+ *     POLUS_KEEPS_REGISTERS_VOID(function);   nothing
+ *     POLUS_KEEPS_REGISTERS_PAIR(function);   a struct in two registers, or __int128
+ *
+ * Calls then come to `function__polus_keep`, which saves all registers but those of the result around a
+ * call of `function`. That is right only if all its arguments are passed in registers: at most six
+ * integers and pointers and eight floats and doubles, no struct of more than 16 bytes by value, no long
+ * double, no `...`. Arguments on the stack would not be found.
+ *
+ * Compile the patch with the program's own -m flags: with -mavx and -mavx512f the wider registers are
+ * saved too.
+ */
+#define POLUS_KEEPS_REGISTERS(function)                                                              \
+  POLUS_KEEP(function, "rax xmm0", POLUS_KEEP_FIRST_KEPT_NOT, POLUS_KEEP_SECOND)
+#define POLUS_KEEPS_REGISTERS_VOID(function)                                                         \
+  POLUS_KEEP(function, "", POLUS_KEEP_FIRST, POLUS_KEEP_SECOND)
+#define POLUS_KEEPS_REGISTERS_PAIR(function)                                                         \
+  POLUS_KEEP(function, "rax rdx xmm0 xmm1", POLUS_KEEP_FIRST_KEPT_NOT, POLUS_KEEP_SECOND_KEPT_NOT)
+
+/* The text "!keeps F=F__polus_keep except R..." says so to polus, beside the lines of POLUS_REPLACE. */
+#define POLUS_KEEP(function, results, FIRST, SECOND)                                                 \
+  static const char polus_keeps_##function[] __attribute__((                                         \
+      section(".polus_replace"), used, POLUS_RETAIN aligned(1))) =                                   \
+      "!keeps " #function "=" #function "__polus_keep except " results POLUS_KEEP_NARROW;            \
+  extern __typeof__(function) function __attribute__((used));                                        \
+  __asm__(".pushsection .text.polus_keep,\"ax\",@progbits\n"                                         \
+          ".set " #function "__polus_kept," #function "\n"                                           \
+          ".globl " #function "__polus_keep\n"                                                       \
+          ".type " #function "__polus_keep,@function\n"                                              \
+          ".p2align 4\n" #function "__polus_keep:\n"                                                 \
+          ".cfi_startproc\n"                                                                         \
+          "sub $" POLUS_KEEP_FRAME ",%rsp\n"                                                         \
+          ".cfi_adjust_cfa_offset " POLUS_KEEP_FRAME "\n"                                            \
+          POLUS_KEEP_OTHERS(POLUS_KEEP_SAVE) FIRST(POLUS_KEEP_SAVE) SECOND(POLUS_KEEP_SAVE)          \
+          "call " #function "__polus_kept\n"                                                         \
+          POLUS_KEEP_OTHERS(POLUS_KEEP_LOAD) FIRST(POLUS_KEEP_LOAD) SECOND(POLUS_KEEP_LOAD)          \
+          "add $" POLUS_KEEP_FRAME ",%rsp\n"                                                         \
+          ".cfi_adjust_cfa_offset -" POLUS_KEEP_FRAME "\n"                                           \
+          "ret\n"                                                                                    \
+          ".cfi_endproc\n"                                                                           \
+          ".size " #function "__polus_keep, . - " #function "__polus_keep\n"                         \
+          ".popsection\n")
+
+#define POLUS_KEEP_SAVE(move, name, place) move " %" name "," place "(%rsp)\n"
+#define POLUS_KEEP_LOAD(move, name, place) move " " place "(%rsp),%" name "\n"
+
+/* The frame, 8 modulo 16 bytes: vector registers, then nine general ones, then masks. */
+#if defined(__AVX512F__)
+#define POLUS_KEEP_FRAME "(32*64+9*8+8*8)"
+#define POLUS_KEEP_NARROW ""
+#define POLUS_KEEP_GENERAL(MOVE, name, index) MOVE("mov", name, "32*64+8*" #index)
+#define POLUS_KEEP_VECTOR(MOVE, index) MOVE("vmovups", "zmm" #index, "64*" #index)
+#if defined(__AVX512BW__)
+#define POLUS_KEEP_MASK(MOVE, index) MOVE("kmovq", "k" #index, "32*64+9*8+8*" #index)
+#else
+#define POLUS_KEEP_MASK(MOVE, index) MOVE("kmovw", "k" #index, "32*64+9*8+8*" #index)
+#endif
+#define POLUS_KEEP_MORE(MOVE)                                                                        \
+  POLUS_KEEP_VECTOR(MOVE, 16) POLUS_KEEP_VECTOR(MOVE, 17) POLUS_KEEP_VECTOR(MOVE, 18)                \
+  POLUS_KEEP_VECTOR(MOVE, 19) POLUS_KEEP_VECTOR(MOVE, 20) POLUS_KEEP_VECTOR(MOVE, 21)                \
+  POLUS_KEEP_VECTOR(MOVE, 22) POLUS_KEEP_VECTOR(MOVE, 23) POLUS_KEEP_VECTOR(MOVE, 24)                \
+  POLUS_KEEP_VECTOR(MOVE, 25) POLUS_KEEP_VECTOR(MOVE, 26) POLUS_KEEP_VECTOR(MOVE, 27)                \
+  POLUS_KEEP_VECTOR(MOVE, 28) POLUS_KEEP_VECTOR(MOVE, 29) POLUS_KEEP_VECTOR(MOVE, 30)                \
+  POLUS_KEEP_VECTOR(MOVE, 31) POLUS_KEEP_MASK(MOVE, 0) POLUS_KEEP_MASK(MOVE, 1)                      \
+  POLUS_KEEP_MASK(MOVE, 2) POLUS_KEEP_MASK(MOVE, 3) POLUS_KEEP_MASK(MOVE, 4)                         \
+  POLUS_KEEP_MASK(MOVE, 5) POLUS_KEEP_MASK(MOVE, 6) POLUS_KEEP_MASK(MOVE, 7)
+#elif defined(__AVX__)
+#define POLUS_KEEP_FRAME "(16*32+9*8)"
+#define POLUS_KEEP_NARROW " zmm"
+#define POLUS_KEEP_GENERAL(MOVE, name, index) MOVE("mov", name, "16*32+8*" #index)
+#define POLUS_KEEP_VECTOR(MOVE, index) MOVE("vmovups", "ymm" #index, "32*" #index)
+#define POLUS_KEEP_MORE(MOVE)
+#else
+#define POLUS_KEEP_FRAME "(16*16+9*8)"
+#define POLUS_KEEP_NARROW " ymm zmm"
+#define POLUS_KEEP_GENERAL(MOVE, name, index) MOVE("mov", name, "16*16+8*" #index)
+#define POLUS_KEEP_VECTOR(MOVE, index) MOVE("movups", "xmm" #index, "16*" #index)
+#define POLUS_KEEP_MORE(MOVE)
+#endif
+
+/* What may be the first result, and the second. */
+#define POLUS_KEEP_FIRST(MOVE) POLUS_KEEP_GENERAL(MOVE, "rax", 0) POLUS_KEEP_VECTOR(MOVE, 0)
+#define POLUS_KEEP_FIRST_KEPT_NOT(MOVE)
+#define POLUS_KEEP_SECOND(MOVE) POLUS_KEEP_GENERAL(MOVE, "rdx", 1) POLUS_KEEP_VECTOR(MOVE, 1)
+#define POLUS_KEEP_SECOND_KEPT_NOT(MOVE)
+
+#define POLUS_KEEP_OTHERS(MOVE)                                                                      \
+  POLUS_KEEP_GENERAL(MOVE, "rcx", 2) POLUS_KEEP_GENERAL(MOVE, "rsi", 3)                              \
+  POLUS_KEEP_GENERAL(MOVE, "rdi", 4) POLUS_KEEP_GENERAL(MOVE, "r8", 5)                               \
+  POLUS_KEEP_GENERAL(MOVE, "r9", 6) POLUS_KEEP_GENERAL(MOVE, "r10", 7)                               \
+  POLUS_KEEP_GENERAL(MOVE, "r11", 8) POLUS_KEEP_VECTOR(MOVE, 2) POLUS_KEEP_VECTOR(MOVE, 3)           \
+  POLUS_KEEP_VECTOR(MOVE, 4) POLUS_KEEP_VECTOR(MOVE, 5) POLUS_KEEP_VECTOR(MOVE, 6)                   \
+  POLUS_KEEP_VECTOR(MOVE, 7) POLUS_KEEP_VECTOR(MOVE, 8) POLUS_KEEP_VECTOR(MOVE, 9)                   \
+  POLUS_KEEP_VECTOR(MOVE, 10) POLUS_KEEP_VECTOR(MOVE, 11) POLUS_KEEP_VECTOR(MOVE, 12)                \
+  POLUS_KEEP_VECTOR(MOVE, 13) POLUS_KEEP_VECTOR(MOVE, 14) POLUS_KEEP_VECTOR(MOVE, 15)                \
+  POLUS_KEEP_MORE(MOVE)
+
 /* Keeps the text through the linker's --gc-sections, where the compiler can say so. */
 #ifdef __has_attribute
 #if __has_attribute(retain)

@@ -14,10 +14,16 @@ using x86_64::Instruction;
 using x86_64::RelativeBranch;
 
 constexpr size_t kLongestTable = 4096;
+/** Instructions between a bounds check and the lea of its table. */
+constexpr size_t kNearCheck = 4;
 constexpr size_t kMostReferences = size_t{1} << 25;
 
 bool ByTarget(const CodeReference& left, const CodeReference& right) noexcept {
   return left.to != right.to ? left.to < right.to : left.from < right.from;
+}
+
+bool ByOrigin(const CodeReference& left, const CodeReference& right) noexcept {
+  return left.from != right.from ? left.from < right.from : left.to < right.to;
 }
 
 }  // namespace
@@ -30,6 +36,7 @@ BranchIndex::BranchIndex(Module& module) : module_(module), file_(module.File())
   for (const CodeRange& range : code_) Sweep(range);
   AddDataWords();
   std::sort(references_.begin(), references_.end(), ByTarget);
+  std::sort(tables_.begin(), tables_.end(), ByOrigin);
   table_loads_ = {};
   parts_ = {};
 }
@@ -39,6 +46,14 @@ std::vector<CodeReference> BranchIndex::Into(uint64_t start, uint64_t end) const
       std::lower_bound(references_.begin(), references_.end(), CodeReference{start, 0}, ByTarget);
   auto last = first;
   while (last != references_.end() && last->to < end) ++last;
+  return std::vector<CodeReference>(first, last);
+}
+
+std::vector<CodeReference> BranchIndex::TablesLoadedIn(uint64_t start, uint64_t end) const {
+  const auto first =
+      std::lower_bound(tables_.begin(), tables_.end(), CodeReference{0, start}, ByOrigin);
+  auto last = first;
+  while (last != tables_.end() && last->from < end) ++last;
   return std::vector<CodeReference>(first, last);
 }
 
@@ -99,6 +114,8 @@ void BranchIndex::Sweep(const CodeRange& range) {
 void BranchIndex::SweepFunction(const CodeRange& range, uint64_t start, uint64_t end) {
   table_loads_.clear();
   has_indirect_jump_ = false;
+  compared_ = false;
+  checked_entries_ = 0;
   const uint8_t* bytes = range.bytes.data + (start - range.start);
   const size_t size = static_cast<size_t>(end - start);
   // What is decoded across the start of the next function may be one instruction under two symbols
@@ -110,10 +127,28 @@ void BranchIndex::SweepFunction(const CodeRange& range, uint64_t start, uint64_t
       ++offset;
       continue;
     }
+    NoteCheck(instruction);
     Note(instruction, start + offset);
     offset += instruction.Length();
   }
   if (has_indirect_jump_ && !table_loads_.empty()) ReadJumpTables(start, end);
+}
+
+// Before a jump table compilers compare the index with the highest one: cmp $n, %reg; ja default.
+void BranchIndex::NoteCheck(const Instruction& instruction) {
+  ++since_check_;
+  const bool is_map = instruction.raw.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
+  const uint8_t opcode = instruction.raw.opcode;
+  const bool above = (is_map && opcode == 0x77) ||
+                     (instruction.raw.opcode_map == ZYDIS_OPCODE_MAP_0F && opcode == 0x87);
+  if (above && compared_) {
+    checked_entries_ = compared_with_ + 1;
+    since_check_ = 0;
+  }
+  const bool group = is_map && (opcode == 0x80 || opcode == 0x81 || opcode == 0x83) &&
+                     instruction.raw.raw.modrm.reg == 7;
+  compared_ = group || (is_map && (opcode == 0x3c || opcode == 0x3d));
+  if (compared_) compared_with_ = instruction.raw.raw.imm[0].value.u;
 }
 
 void BranchIndex::Note(const Instruction& instruction, uint64_t address) {
@@ -128,7 +163,8 @@ void BranchIndex::Note(const Instruction& instruction, uint64_t address) {
     if (IsCode(target)) {
       references_.push_back({target, address});
     } else {
-      table_loads_.push_back({target, address});
+      const bool checked = checked_entries_ > 0 && since_check_ <= kNearCheck;
+      table_loads_.push_back({target, address, checked ? checked_entries_ : kLongestTable});
     }
     return;
   }
@@ -178,13 +214,24 @@ void BranchIndex::ReadJumpTables(uint64_t start, uint64_t end) {
   for (; part != parts_.end() && part->function == start && targets.size() < 16; ++part) {
     targets.push_back(part->range);
   }
-  for (const CodeReference& load : table_loads_) ReadJumpTable(load.to, load.from, targets);
+  // Tables of one function lie one after another.
+  std::vector<uint64_t> tables;
+  for (const TableLoad& load : table_loads_) tables.push_back(load.table);
+  std::sort(tables.begin(), tables.end());
+  for (TableLoad& load : table_loads_) {
+    const auto next = std::upper_bound(tables.begin(), tables.end(), load.table);
+    if (next != tables.end()) {
+      load.most = std::min(load.most, (*next - load.table) / sizeof(int32_t));
+    }
+    ReadJumpTable(load, targets);
+  }
 }
 
 // Position-independent tables hold 32-bit distances from their own start. The table ends where an
-// entry leads out of the function; longer ones than there are would only add targets inside it.
-void BranchIndex::ReadJumpTable(uint64_t table, uint64_t from,
-                                const std::vector<AddressRange>& targets) {
+// entry leads out of the function; longer ones than there are would only add targets inside it, which
+// does no harm to whoever wants to know of all branches.
+void BranchIndex::ReadJumpTable(const TableLoad& load, const std::vector<AddressRange>& targets) {
+  const uint64_t table = load.table;
   const ByteView bytes = file_.BytesFrom(table);
   for (size_t index = 0; index < kLongestTable; ++index) {
     if ((index + 1) * sizeof(int32_t) > bytes.size || table_entries_left_ == 0) return;
@@ -196,7 +243,9 @@ void BranchIndex::ReadJumpTable(uint64_t table, uint64_t from,
       return target >= range.start && target < range.end;
     });
     if (!inside) return;
-    if (references_.size() < kMostReferences) references_.push_back({target, from});
+    if (references_.size() >= kMostReferences) continue;
+    references_.push_back({target, load.from});
+    if (index < load.most) tables_.push_back({target, load.from});
   }
 }
 

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "entries/branch_index.h"
+#include "entries/code_flow.h"
+#include "entries/live_across.h"
 #include "entries/relocate_entry.h"
 #include "napi_values.h"
 #include "symbols/module.h"
@@ -77,11 +79,65 @@ Napi::Value BranchesInto(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Array ToNames(Napi::Env env, const x86_64::RegisterSet& registers) {
+  const std::vector<std::string> names = registers.Names();
+  Napi::Array array = Napi::Array::New(env, names.size());
+  for (uint32_t index = 0; index < names.size(); ++index) array.Set(index, names[index]);
+  return array;
+}
+
+Napi::Value CallersKeeping(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  if (!info[1].IsArray()) ThrowArgument(env, "functions must be an array");
+  if (!info[2].IsArray()) ThrowArgument(env, "libraries must be an array");
+  const Napi::Array functions = info[1].As<Napi::Array>();
+  const Napi::Array handles = info[2].As<Napi::Array>();
+  std::vector<std::shared_ptr<Module>> owners;
+  std::vector<Module*> libraries;
+  for (uint32_t index = 0; index < handles.Length(); ++index) {
+    owners.push_back(ToModule(handles.Get(index)));
+    libraries.push_back(owners.back().get());
+  }
+  const uint64_t bias = module->Bias();
+  KeeperSearch search(*module, std::move(libraries));
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t count = 0;
+  for (uint32_t index = 0; index < functions.Length(); ++index) {
+    const uint64_t address = ToAddress(functions.Get(index), "function");
+    for (const KeptAcross& kept : search.Of(address - bias)) {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("function", ToBigInt(env, kept.function + bias));
+      object.Set("callee", ToBigInt(env, kept.callee + bias));
+      object.Set("from", ToBigInt(env, kept.from + bias));
+      object.Set("caller", ToBigInt(env, kept.caller + bias));
+      object.Set("registers", ToNames(env, kept.registers));
+      result.Set(count++, object);
+    }
+  }
+  return result;
+}
+
+/** Registers that a call of a function of an unloaded object may change; null: any. */
+Napi::Value WrittenRegisters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Uint8Array bytes = ToBytes(info[0], "bytes");
+  const uint64_t address = ToAddress(info[1], "address");
+  auto image = std::make_shared<FileImage>(FileImage::Copy(bytes.Data(), bytes.ByteLength()));
+  const std::unique_ptr<ElfFile> file = ElfFile::FromImage(std::move(image), "the patch");
+  if (!file->IsX86_64()) throw Failure("WRONG_MACHINE", "the patch is not code for 64-bit x86");
+  CodeFlow flow(*file);
+  if (!flow.EffectOf(address).complete) return env.Null();
+  return ToNames(env, flow.WritesOf(address).Whole());
+}
+
 }  // namespace
 
 void InitEntries(Napi::Env env, Napi::Object exports) {
   Export<RelocateEntryCall>(env, exports, "relocateEntry");
   Export<BranchesInto>(env, exports, "branchesInto");
+  Export<CallersKeeping>(env, exports, "callersKeeping");
+  Export<WrittenRegisters>(env, exports, "writtenRegisters");
 }
 
 }  // namespace polus
