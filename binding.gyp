@@ -16,7 +16,7 @@
       "type": "executable",
       "sources": [
         "native/borrower/main.cc",
-        "<!@(find native/addon/memory native/addon/tracer native/addon/arch -name '*.cc' ! -name '*_binding.cc' ! -name 'decoder.cc' ! -name 'snapshot.cc' ! -name 'window.cc' | sort)"
+        "<!@(find native/addon/memory native/addon/tracer native/addon/arch -name '*.cc' ! -name '*_binding.cc' ! -name 'decoder.cc' ! -name 'register_use.cc' ! -name 'snapshot.cc' ! -name 'window.cc' | sort)"
       ],
       "include_dirs": ["native/addon"],
       "cflags": ["-Wall", "-Wextra", "-Werror", "-O2", "-g"],

@@ -6,6 +6,7 @@ import type { EntryChange, PatchObject } from "../addon/addon.js";
 import { EngineError, type PatchRequest, type UpdateRequest } from "../engine.js";
 import { highestLevel } from "../hooks/chain.js";
 import { checkBranches, checkEntry } from "../hooks/entries.js";
+import { checkKeptRegisters, entrySymbol } from "../hooks/kept_registers.js";
 import { Placement, pageSize } from "../hooks/placement.js";
 import { definedAt, imageMappings, imageSize, readPatch, relocate } from "../image/layout.js";
 import type { LoadedModule } from "../process/modules.js";
@@ -156,6 +157,7 @@ class Planner {
     for (const f of fresh) checkEntry(f);
     checkBranches(fresh);
     this.checkShared(all);
+    this.checkCallers(found);
 
     // The record needs a place even if a patch replaces nothing.
     if (this.process.control === null)
@@ -180,6 +182,19 @@ class Planner {
       functions: new Set(all.map((f) => f.address)).size,
       imports: missing.reduce((sum, p) => sum + ImportResolver.needed(this.object(p)).length, 0),
     };
+  }
+
+  private checkCallers(found: ReadonlyMap<PatchRequest, readonly FoundFunction[]>): void {
+    const exchanged = [...found].flatMap(([patch, functions]) => {
+      const object = this.object(patch);
+      return patch.replacements.flatMap((replacement, at) => {
+        const f = functions[at];
+        if (f === undefined) return [];
+        const name = replacementName(object, replacement.function, replacement.with);
+        return [{ found: f, object, bytes: patch.bytes, name }];
+      });
+    });
+    checkKeptRegisters(exchanged, this.process.modules);
   }
 
   private object(patch: PatchRequest): PatchObject {
@@ -237,7 +252,8 @@ class Planner {
       const f = found[at];
       if (f === undefined) throw new Error("a function was not looked for");
       const name = replacementName(object, replacement.function, replacement.with);
-      const target = definedAt(object, name, image.base);
+      const entry = entrySymbol(object, name);
+      const target = definedAt(object, entry, image.base);
       if (target === null) {
         throw new EngineError(
           "PATCH_LACKS_FUNCTION",
@@ -252,7 +268,7 @@ class Planner {
         );
       }
       const hook = this.hooks.redirect(f, level, target);
-      const size = object.symbols.find((s) => s.defined && s.name === name)?.size ?? 0;
+      const size = object.symbols.find((s) => s.defined && s.name === entry)?.size ?? 0;
       return { hook, target, size };
     });
     return { name: patch.name, digest: patch.digest, level, functions };

@@ -2,6 +2,7 @@
 import { addon } from "../addon/addon.js";
 import { EngineError, type FileVerification, type UpdateRequest } from "../engine.js";
 import { checkBranches, checkEntry } from "../hooks/entries.js";
+import { checkKeptRegisters } from "../hooks/kept_registers.js";
 import { definedAt, readPatch } from "../image/layout.js";
 import { messageOf, type LoadedModule } from "../process/modules.js";
 import { findFunction, type FoundFunction } from "../resolve/functions.js";
@@ -79,6 +80,8 @@ export function verifyFile(exe: string, update: UpdateRequest): FileVerification
           const found = findFunction([module], replacement);
           checkEntry(found);
           checkBranches([found]);
+          // Without its libraries fewer callers are found than in a process.
+          checkKeptRegisters([{ found, object, bytes: patch.bytes, name }], [module]);
           functions.push(found);
         });
       }

@@ -25,3 +25,6 @@ export function targetSource(name: string): string {
 export function patchSource(name: string): string {
   return join(repositoryRoot, "test", "targets", "patches", name);
 }
+
+/** Folder of the header for authors of patches. */
+export const stdlibInclude: string = join(repositoryRoot, "stdlib", "include");

@@ -268,7 +268,9 @@ bool CodeFlow::CallAt(Walk& walk, State& state, uint64_t address, uint64_t targe
   }
   const CallEffect& effect = EffectOf(target);
   walk.effect.reads |= (effect.reads - RegisterSet::Rax()) & state.open;
-  if (walk.is_plain) walk.NoteUser(state, address);
+  if (walk.is_plain && !(state.open & RegisterSet::Arguments()).IsEmpty()) {
+    walk.NoteUser(state, address);
+  }
   walk.effect.writes |= effect.writes;
   walk.effect.complete = walk.effect.complete && effect.complete;
   walk.effect.callees.push_back(target);

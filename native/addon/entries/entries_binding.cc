@@ -105,6 +105,9 @@ Napi::Value CallersKeeping(const Napi::CallbackInfo& info) {
   uint32_t count = 0;
   for (uint32_t index = 0; index < functions.Length(); ++index) {
     const uint64_t address = ToAddress(functions.Get(index), "function");
+    if (address < module->Extent().start || address >= module->Extent().end) {
+      throw Failure("OUT_OF_RANGE", "a function does not lie inside " + module->Path());
+    }
     for (const KeptAcross& kept : search.Of(address - bias)) {
       Napi::Object object = Napi::Object::New(env);
       object.Set("function", ToBigInt(env, kept.function + bias));
