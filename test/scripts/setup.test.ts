@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "uvu";
@@ -52,5 +52,42 @@ for (const [what, own, sentence] of lacking) {
     assert.is(stderr.trim().split("\n").length, 1);
   });
 }
+
+test("packages: held ones count, another's lock is waited for, a failed fetch of lists is no end", () => {
+  const packages = readFileSync(join(root, "scripts/debian-packages"), "utf8")
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"));
+  const folder = mkdtempSync(join(tmpdir(), "polus-setup-"));
+  const calls = join(folder, "calls");
+  try {
+    const { status, stderr } = setupWith({
+      node: "echo 20.1.0",
+      npm: "exit 1",
+      id: "echo 0",
+      env: 'exec /usr/bin/env "$@"',
+      grep: 'exec /usr/bin/grep "$@"',
+      sleep: `echo sleep >>${calls}`,
+      "dpkg-query": packages
+        .map((name) => (name === "g++" ? "" : `echo '${name === "make" ? "hi" : "ii"} ${name}'`))
+        .join("\n"),
+      "apt-get": `echo "$@" >>${calls}
+        [ "$1" = update ] || { echo "no such package"; exit 100; }
+        [ -e ${folder}/tried ] && echo "one source is gone" || echo "Could not get lock"
+        >${folder}/tried
+        exit 100`,
+    });
+    assert.is(status, 1);
+    assert.match(stderr, /installing Debian packages: g\+\+\n/);
+    assert.match(stderr, /one source is gone\nno such package\n/);
+    assert.equal(readFileSync(calls, "utf8").trimEnd().split("\n"), [
+      "update",
+      "sleep",
+      "update",
+      "-o DPkg::Lock::Timeout=300 install -y --no-install-recommends g++",
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 test.run();
