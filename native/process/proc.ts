@@ -17,7 +17,8 @@ const kernelThreadFlag = 0x00200000;
 
 function read(path: string): string | null {
   try {
-    return readFileSync(path, "latin1");
+    // As readlink decodes: paths from both are compared.
+    return readFileSync(path, "utf8");
   } catch {
     return null;
   }

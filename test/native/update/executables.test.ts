@@ -74,9 +74,10 @@ test("an exported function of a stripped executable is found in .dynsym", async 
 /** Runs a copy of the basic program, so that its file can be taken away. */
 async function withCopy(
   body: (target: TargetProcess, path: string) => Promise<void>,
+  name = "basic",
 ): Promise<void> {
   const folder = scratchFolder();
-  const path = join(folder, "basic");
+  const path = join(folder, name);
   copyFileSync(basicProgram(), path);
   try {
     await withTarget(path, {}, (target) => body(target, path));
@@ -84,6 +85,10 @@ async function withCopy(
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+test("an executable whose name has spaces and letters beyond ASCII", async () => {
+  await withCopy((target) => roundTrip(target, basicUpdate()), "мой servér (deleted) 服务");
+});
 
 test("an executable deleted from the disk", async () => {
   await withCopy(async (target, path) => {
