@@ -3,7 +3,7 @@
     {
       "target_name": "polus",
       "sources": ["<!@(find native/addon -name '*.cc' | sort)"],
-      "include_dirs": ["native/addon", "<!@(node -p \"require('node-addon-api').include\")"],
+      "include_dirs": ["native/addon", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
       "cflags": ["-Wall", "-Wextra", "-Werror", "-O2", "-g", "-fvisibility=hidden"],
       "cflags!": ["-fno-exceptions", "-Wno-unused-parameter"],
