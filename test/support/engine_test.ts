@@ -33,4 +33,10 @@ function define(name: string, body: () => Promise<void>): void {
   });
 }
 
-export const test = Object.assign(define, { run: () => uvuTest.run() });
+/** A test of what only root may set up, or may update; its file says `may skip`. */
+function asRoot(name: string, body: () => Promise<void>): void {
+  if (process.geteuid?.() === 0) define(name, body);
+  else uvuTest.skip(name);
+}
+
+export const test = Object.assign(define, { asRoot, run: () => uvuTest.run() });

@@ -1,4 +1,5 @@
 // timeout 300s
+// may skip: only root may confine a target so, or change to another user
 /** Updates of programs that are confined as real servers confine their sessions. */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -34,7 +35,7 @@ async function withEmptyFolder(body: (folder: string) => Promise<void>): Promise
   }
 }
 
-test("chrooted into an empty folder", async () => {
+test.asRoot("chrooted into an empty folder", async () => {
   await withEmptyFolder((folder) =>
     withTarget(staticsProgram(), { args: [`--chroot=${folder}`] }, (target) =>
       roundTrip(target, staticsUpdate(target.program)),
@@ -42,29 +43,32 @@ test("chrooted into an empty folder", async () => {
   );
 });
 
-test("under a strict system call filter", async () => {
+test.asRoot("under a strict system call filter", async () => {
   await withTarget(basicProgram(), { args: ["--seccomp"] }, (target) =>
     roundTrip(target, basicUpdate()),
   );
 });
 
-test("chrooted, filtered, another user, not dumpable, in a pid namespace, all at once", async () => {
-  await withEmptyFolder((folder) =>
-    withTarget(
-      basicProgram(),
-      {
-        args: [`--chroot=${folder}`, "--seccomp", "--uid=65534", "--undumpable"],
-        pidNamespace: true,
-      },
-      async (target) => {
-        await roundTrip(target, basicUpdate());
-        const status = readFileSync(`/proc/${target.pid}/status`, "utf8");
-        assert.match(status, /^Seccomp:\t2$/m);
-        assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m);
-      },
-    ),
-  );
-});
+test.asRoot(
+  "chrooted, filtered, another user, not dumpable, in a pid namespace, all at once",
+  async () => {
+    await withEmptyFolder((folder) =>
+      withTarget(
+        basicProgram(),
+        {
+          args: [`--chroot=${folder}`, "--seccomp", "--uid=65534", "--undumpable"],
+          pidNamespace: true,
+        },
+        async (target) => {
+          await roundTrip(target, basicUpdate());
+          const status = readFileSync(`/proc/${target.pid}/status`, "utf8");
+          assert.match(status, /^Seccomp:\t2$/m);
+          assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m);
+        },
+      ),
+    );
+  },
+);
 
 test("a filter that denies rt_sigreturn: updated without harm or refused beforehand", async () => {
   await withTarget(basicProgram(), { args: ["--seccomp=no-sigreturn"] }, async (target) => {
@@ -91,7 +95,7 @@ test("no room within reach of a jump is refused before anything is mapped", asyn
   });
 });
 
-test("another user", async () => {
+test.asRoot("another user", async () => {
   await withTarget(basicProgram(), { args: ["--uid=65534"] }, (target) =>
     roundTrip(target, basicUpdate()),
   );

@@ -1,4 +1,5 @@
 // timeout 240s
+// may skip: only root may change to another user
 /** Bad input and processes that may not be touched: a clear refusal, and nothing is changed. */
 import { spawn } from "node:child_process";
 import * as assert from "uvu/assert";
@@ -292,7 +293,7 @@ test("a process that is traced already: the tracer is named", async () => {
   });
 });
 
-test("a process of another user", async () => {
+test.asRoot("a process of another user", async () => {
   await withTarget(basicProgram(), {}, async (target) => {
     const ending = await runOperation({
       operation: "apply",
