@@ -208,8 +208,8 @@ async function durations(bench: Bench): Promise<Record<"run" | "rollback", Usual
 
 /** Every other blow falls while the target is being worked on; the rest anywhere. */
 function randomBlow(kill: number, usual: Usual): Blow {
-  if (kill % 2 === 0) return { killAtWorkMs: 1.1 * usual.workMs * Math.random() };
-  return { killAfterMs: Math.round(1.1 * usual.ms * Math.random()) };
+  if (kill % 2 === 0) return { killAtWorkMs: usual.workMs * Math.random() };
+  return { killAfterMs: Math.round(usual.ms * Math.random()) };
 }
 
 async function killAtRandom(
@@ -218,14 +218,16 @@ async function killAtRandom(
   say: (text: string) => void,
 ): Promise<void> {
   const usual = await durations(bench);
-  for (let kill = 0; kill < kills; kill++) {
-    say(`kill: ${kill + 1} of ${kills} at random`);
+  // Those that come late do not count.
+  for (let kill = 0, fallen = 0; fallen < kills && kill < 4 * kills; kill++) {
+    say(`kill: ${fallen + 1} of ${kills} at random`);
     const back = kill % 3 === 2;
     // A first installation for every other blow at `run`.
     const target = await bench.living(kill % 3 === 0);
     if (back) await bench.must("run", bench.run(target));
     const blow = randomBlow(kill, back ? usual.rollback : usual.run);
     const ending = await (back ? bench.rollback(target, blow) : bench.run(target, blow));
+    if (ending.signal !== null) fallen++;
     await bench.examine(target, back ? "rollback, at random" : "run, at random", ending);
   }
 }
@@ -257,7 +259,7 @@ async function atEveryPoint(
   bench.faults.push(`${kind}: no end to the fault points`);
 }
 
-/** `rounds`: number of random kills. */
+/** `rounds`: number of random kills that do not come late. */
 export async function kill({ rounds = 200, progress }: BenchmarkOptions): Promise<Findings> {
   const bench = new Bench();
   try {

@@ -125,6 +125,7 @@ export async function roundTrip(
     await expectVersion(target, "old", probes);
   }
   expectUntraced(target);
+  assert.equal(target.parentSaw, [], "its parent saw our stops");
 }
 
 /** Nobody may be attached, and no thread stopped, once an operation is over. */
