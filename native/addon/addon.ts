@@ -301,6 +301,15 @@ export interface Addon {
     ranges: readonly { readonly start: bigint; readonly end: bigint }[],
   ): { readonly range: number; readonly from: bigint; readonly to: bigint }[];
   /**
+   * Ranges between functions that overlap [start, end), hold nothing but nops and int3, and that
+   * nothing executes.
+   */
+  deadPadding(
+    module: ModuleHandle,
+    start: bigint,
+    end: bigint,
+  ): { readonly start: bigint; readonly end: bigint }[];
+  /**
    * Calls across which a caller keeps values in registers that the ABI lets a callee change, because
    * the compiler saw that this one does not (gcc's -fipa-ra).
    * @param functions run-time starts of functions of `module`

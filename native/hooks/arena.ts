@@ -53,9 +53,13 @@ export class Arena {
       return -1;
     return Number(offset / planeSize);
   }
-  /** Code of a stub: one indirect jump through the hook's slot. Destroys nothing. */
-  stubCode(hook: number): Buffer {
+  /**
+   * Code of a stub: takes back what the function's entry has pushed before its jump, then one
+   * indirect jump through the hook's slot. Destroys nothing.
+   */
+  stubCode(hook: number, pushes: number): Buffer {
     const code = new Encoder(this.stub(hook));
+    if (pushes > 0) code.dropStack(pushes * 8);
     code.jumpThrough(this.slot(hook));
     return code.bytes();
   }

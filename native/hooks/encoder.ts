@@ -28,6 +28,19 @@ export class Encoder {
     this.relative(target, 4);
   }
 
+  /** `jmp rel8`; 2 bytes. */
+  shortJump(target: bigint): void {
+    const distance = target - (this.here + 2n);
+    if (distance < -128n || distance > 127n) throw new RangeError("a rel8 does not reach");
+    this.parts.push(0xeb, Number(distance) & 0xff);
+  }
+
+  /** Moves the stack pointer up by 8 to 127 bytes; leaves flags and all else alone. 5 bytes. */
+  dropStack(bytes: number): void {
+    if (bytes < 0 || bytes > 127) throw new RangeError("a disp8 does not hold that");
+    this.parts.push(0x48, 0x8d, 0x64, 0x24, bytes); // lea bytes(%rsp),%rsp
+  }
+
   /** `jmp *slot(%rip)`; 6 bytes. */
   jumpThrough(slot: bigint): void {
     this.parts.push(0xff, 0x25);

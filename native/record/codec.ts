@@ -2,6 +2,7 @@
 import type { ChainEntry } from "../hooks/chain.js";
 import { hooksPerArena, planesPerArena } from "../hooks/arena.js";
 import { highestLevel } from "../hooks/chain.js";
+import { jumpLength, mostSkipped, shortJumpLength } from "../hooks/entries.js";
 import type {
   ArenaRecord,
   HookRecord,
@@ -12,7 +13,7 @@ import type {
   UpdateRecord,
 } from "./record.js";
 
-const format = 1;
+const format = 2;
 const mostItems = 100_000;
 const longestText = 4096;
 
@@ -27,6 +28,8 @@ export function encodeRecord(record: TargetRecord): Buffer {
       h.function,
       hex(h.address),
       h.size,
+      h.skipped,
+      h.relay === null ? null : hex(h.relay),
       h.original.toString("hex"),
       h.jump.toString("hex"),
       h.chain.map((c) => [c.number, hex(c.target)]),
@@ -127,7 +130,7 @@ function decodeArena(value: unknown): ArenaRecord {
 }
 
 function decodeHook(value: unknown, arenas: number): HookRecord {
-  const [arena, index, name, at, size, original, jump, chain, plane, planes] = list(
+  const [arena, index, name, at, size, skipped, relay, original, jump, chain, plane, planes] = list(
     value,
     "a hook",
   );
@@ -137,6 +140,8 @@ function decodeHook(value: unknown, arenas: number): HookRecord {
     function: text(name, "a hook's function"),
     address: address(at, "a hook's address"),
     size: count(size, "a function's size", 2 ** 31),
+    skipped: count(skipped, "a hook's distance", mostSkipped),
+    relay: relay === null ? null : address(relay, "a hook's relay"),
     original: bytes(original, "original bytes", 16),
     jump: bytes(jump, "a jump", 16),
     chain: list(chain, "a chain").map((entry): ChainEntry => {
@@ -149,7 +154,8 @@ function decodeHook(value: unknown, arenas: number): HookRecord {
     plane: count(plane, "a hook's plane", planesPerArena - 1),
     planes: list(planes, "planes").map((p) => count(p, "a plane", planesPerArena - 1)),
   };
-  if (hook.original.length !== hook.jump.length || hook.jump.length === 0)
+  const length = hook.relay === null ? jumpLength : shortJumpLength;
+  if (hook.original.length !== length || hook.jump.length !== length)
     throw new DamagedRecord("a hook's bytes do not fit");
   return hook;
 }

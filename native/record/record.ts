@@ -23,6 +23,11 @@ export interface HookRecord {
   readonly address: bigint;
   /** Bytes of the original function by its symbol. */
   readonly size: number;
+  /** Bytes at the function's beginning before those that change. */
+  readonly skipped: number;
+  /** Where in dead padding the jump to the stub stands, if the entry only leads there. */
+  readonly relay: bigint | null;
+  /** What changes, `skipped` bytes behind `address`. */
   readonly original: Buffer;
   readonly jump: Buffer;
   /** What the chain in the current plane says. */

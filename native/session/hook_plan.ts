@@ -6,7 +6,14 @@ import { addon, type EntryChange } from "../addon/addon.js";
 import { EngineError } from "../engine.js";
 import { Arena, arenaAlignment, arenaHead, hooksPerArena, planesPerArena } from "../hooks/arena.js";
 import { chainCode, sameChain, type ChainEntry } from "../hooks/chain.js";
-import { entryState, planEntry } from "../hooks/entries.js";
+import {
+  chooseForm,
+  entryState,
+  jumpLength,
+  planEntry,
+  type PlannedEntry,
+} from "../hooks/entries.js";
+import { Encoder } from "../hooks/encoder.js";
 import { pageSize, type Placement } from "../hooks/placement.js";
 import type { LoadedModule } from "../process/modules.js";
 import { controlSize, selectorOffset } from "../record/page.js";
@@ -50,6 +57,8 @@ export class HookPlanner {
   readonly mappings: PlannedMapping[] = [];
   readonly writes: PlannedWrite[] = [];
   readonly entries: EntryChange[] = [];
+  /** Jumps in dead padding; to be written once the record tells of them. */
+  readonly relays: PlannedWrite[] = [];
   /** One byte each; see Arena. */
   readonly slots: PlannedWrite[] = [];
   readonly arenas: ArenaRecord[];
@@ -102,9 +111,8 @@ export class HookPlanner {
     const arenaNumber = this.arenaFor(f.module);
     const arena = new Arena(this.arenas[arenaNumber]?.base ?? 0n);
     const index = this.hooks.filter((h) => h.arena === arenaNumber).length;
-    const planned = planEntry(f, arena.stub(index), arena.copy(index));
-    this.writes.push({ address: arena.stub(index), bytes: arena.stubCode(index) });
-    this.writes.push({ address: arena.copy(index), bytes: planned.copy });
+    const form = chooseForm(f, (start, end) => this.isTaken(start, end));
+    const planned = planEntry(f, form, arena.stub(index), arena.copy(index));
     const hook = this.hooks.length;
     this.hooks.push({
       arena: arenaNumber,
@@ -112,23 +120,51 @@ export class HookPlanner {
       function: f.name,
       address: f.address,
       size: f.size,
-      original: planned.original,
-      jump: planned.jump,
+      skipped: form.skipped,
+      relay: form.relay,
+      original: planned.change.expected,
+      jump: planned.change.bytes,
       chain: [],
       plane: 0,
       planes: [],
     });
     this.byAddress.set(f.address, hook);
     this.wanted.set(hook, []);
-    if (entryState(this.process.handle, planned) !== "original") throw this.entryChanged(f.name);
-    this.unhooked.add(hook);
-    this.entries.push({
-      address: planned.address,
-      expected: planned.original,
-      bytes: planned.jump,
-      moves: planned.moves,
-    });
+    this.writeEntry(hook, planned);
     return hook;
+  }
+
+  /** True if bytes of ours, or that are to be ours, stand in [start, end). */
+  private isTaken(start: bigint, end: bigint): boolean {
+    const overlaps = (at: bigint, length: number): boolean =>
+      at < end && at + BigInt(length) > start;
+    return this.hooks.some(
+      (h) =>
+        overlaps(h.address, h.skipped + h.jump.length) ||
+        (h.relay !== null && overlaps(h.relay, jumpLength)),
+    );
+  }
+
+  /** Plans all that makes an untouched entry jump. */
+  private writeEntry(number: number, planned: PlannedEntry): void {
+    const hook = this.hooks[number];
+    const arena = new Arena(this.arenas[hook?.arena ?? 0]?.base ?? 0n);
+    if (hook === undefined) throw new Error("no such hook");
+    const { change, relay, relayed } = planned;
+    const now = addon.readMemory(this.process.handle, change.address, change.expected.length);
+    if (!now.equals(change.expected)) throw this.entryChanged(hook.function);
+    if (relay !== null && relayed !== null) {
+      const state = entryState(this.process.handle, { address: relay, ...relayed });
+      if (state === "foreign") throw this.entryChanged(hook.function);
+      this.relays.push({ address: relay, bytes: relayed.jump });
+    }
+    this.unhooked.add(number);
+    this.entries.push(change);
+    this.writes.push({
+      address: arena.stub(hook.index),
+      bytes: arena.stubCode(hook.index, planned.pushes),
+    });
+    this.writes.push({ address: arena.copy(hook.index), bytes: planned.copy });
   }
 
   private entryChanged(name: string): EngineError {
@@ -215,7 +251,7 @@ export class HookPlanner {
 
   /** A hook of earlier: its entry is ours, or was never reached by the run that was to write it. */
   private checkExisting(number: number, hook: HookRecord): void {
-    const state = entryState(this.process.handle, hook);
+    const state = this.stateOf(hook);
     if (state === "foreign") throw this.entryChanged(hook.function);
     if (state === "original" && !this.unhooked.has(number)) {
       const module = this.process.modules.find(
@@ -229,18 +265,20 @@ export class HookPlanner {
         address: hook.address,
         size: hook.size,
       };
-      const planned = planEntry(f, arena.stub(hook.index), arena.copy(hook.index));
-      this.unhooked.add(number);
-      this.entries.push({
-        address: hook.address,
-        expected: planned.original,
-        bytes: planned.jump,
-        moves: planned.moves,
-      });
       // The run may have died before any of this was written.
-      this.writes.push({ address: arena.stub(hook.index), bytes: arena.stubCode(hook.index) });
-      this.writes.push({ address: arena.copy(hook.index), bytes: planned.copy });
+      this.writeEntry(number, planEntry(f, hook, arena.stub(hook.index), arena.copy(hook.index)));
     }
+  }
+
+  private stateOf(hook: HookRecord): "original" | "hooked" | "foreign" {
+    const { original, jump, relay } = hook;
+    const address = hook.address + BigInt(hook.skipped);
+    const state = entryState(this.process.handle, { address, original, jump });
+    if (state !== "hooked" || relay === null) return state;
+    const leads = new Encoder(relay);
+    leads.jump(new Arena(this.arenas[hook.arena]?.base ?? 0n).stub(hook.index));
+    const there = addon.readMemorySome(this.process.handle, relay, jumpLength);
+    return there.equals(leads.bytes()) ? "hooked" : "foreign";
   }
 
   /** A run that died after the record and before the slot: the record's chain is the one that counts. */

@@ -95,6 +95,10 @@ export async function prepare(
     region.write(plan.record);
     try {
       let metrics = { stallUs: 0, stoppedThreads: 0 };
+      for (const relay of plan.relays) {
+        addon.writeMemory(process.handle, relay.address, relay.bytes);
+        addon.faultPoint();
+      }
       if (plan.entries.length > 0) {
         await awaitSoleUse(process, onEvent);
         const window = await addon.tracerInstall(

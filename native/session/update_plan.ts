@@ -5,7 +5,7 @@
 import type { EntryChange, PatchObject } from "../addon/addon.js";
 import { EngineError, type PatchRequest, type UpdateRequest } from "../engine.js";
 import { highestLevel } from "../hooks/chain.js";
-import { checkBranches, checkEntry } from "../hooks/entries.js";
+import { chooseForm } from "../hooks/entries.js";
 import { checkKeptRegisters, entrySymbol } from "../hooks/kept_registers.js";
 import { Placement, pageSize } from "../hooks/placement.js";
 import { definedAt, imageMappings, imageSize, readPatch, relocate } from "../image/layout.js";
@@ -37,6 +37,8 @@ export interface UpdatePlan {
   /** Images, stubs, copies, chains, slots of functions whose entry does not lead to them yet. */
   readonly writes: readonly PlannedWrite[];
   readonly record: TargetRecord;
+  /** Jumps in dead padding that entries will lead to; nothing executes them before. */
+  readonly relays: readonly PlannedWrite[];
   readonly entries: readonly EntryChange[];
   /** One byte each: chains of functions that are hooked already. Without effect until the flip. */
   readonly slots: readonly PlannedWrite[];
@@ -154,8 +156,7 @@ class Planner {
       );
     const all = [...found.values()].flat();
     const fresh = all.filter((f) => !this.hooks.has(f));
-    for (const f of fresh) checkEntry(f);
-    checkBranches(fresh);
+    for (const f of fresh) chooseForm(f, () => false);
     this.checkShared(all);
     this.checkCallers(found);
 
@@ -174,6 +175,7 @@ class Planner {
       mappings: coalesced(this.hooks.mappings),
       writes: this.hooks.writes,
       record: this.newRecord(levels, run),
+      relays: this.hooks.relays,
       entries: this.hooks.entries,
       slots: this.hooks.slots,
       images: this.images,

@@ -1,7 +1,7 @@
 /** Verifies an update against an executable on disk, without a process. */
 import { addon } from "../addon/addon.js";
 import { EngineError, type FileVerification, type UpdateRequest } from "../engine.js";
-import { checkBranches, checkEntry } from "../hooks/entries.js";
+import { chooseForm } from "../hooks/entries.js";
 import { checkKeptRegisters } from "../hooks/kept_registers.js";
 import { definedAt, readPatch } from "../image/layout.js";
 import { messageOf, type LoadedModule } from "../process/modules.js";
@@ -78,8 +78,7 @@ export function verifyFile(exe: string, update: UpdateRequest): FileVerification
             return;
           }
           const found = findFunction([module], replacement);
-          checkEntry(found);
-          checkBranches([found]);
+          chooseForm(found, () => false);
           // Without its libraries fewer callers are found than in a process.
           checkKeptRegisters([{ found, object, bytes: patch.bytes, name }], [module]);
           functions.push(found);

@@ -370,4 +370,29 @@ test("ranges outside the module and other arguments are refused", () => {
   assert.equal(addon.branchesInto(module, []), []);
 });
 
+test("finds padding that nothing executes, and only that", () => {
+  const program = build({
+    name: "padding",
+    sources: [targetSource("elf/padding.S")],
+    flags: ["-nostdlib", "-shared", "-Wl,--build-id=none"],
+  });
+  const module = addon.openModule(program, { loadAddress: 0x10000n });
+  const after = (name: string): number => {
+    const { address, size } = one(module, name);
+    const end = address + BigInt(size);
+    return addon
+      .deadPadding(module, end, end + 5n)
+      .reduce((sum, gap) => sum + Number(gap.end - gap.start), 0);
+  };
+  assert.is(after("returns"), 16);
+  assert.is(after("calls_at_its_end"), 16);
+  // A jump of five bytes at the entry needs some of what follows.
+  assert.is(after("tiny"), 12);
+  assert.is(after("falls_through"), 0);
+  assert.is(after("has_no_padding"), 0);
+  assert.is(after("is_followed_by_code"), 0);
+  assert.is(after("is_branched_behind"), 0);
+  assert.is(after("is_followed_by_data"), 0);
+});
+
 test.run();

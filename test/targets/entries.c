@@ -21,7 +21,9 @@ struct entry {
   X(rip_relative_compare, 10) X(call_first, 10) X(get_pc, 10) X(branch_first, 10)                  \
   X(jrcxz_first, 10) X(jump_first, 10) X(short_jump_first, 10) X(endbr_first, 10)                  \
   X(stack_first, 10) X(line_crossing, 10) X(page_crossing_one, 10) X(page_crossing_three, 10)      \
-  X(page_crossing_four, 10)
+  X(page_crossing_four, 10) X(page_crossing_endbr, 10) X(page_crossing_push, 10)                   \
+  X(page_crossing_pushes, 10) X(page_crossing_loop, 10) X(before_crowded, 10)                      \
+  X(page_crossing_crowded, 10) X(after_crowded, 10)
 
 #define DECLARE(name, added) long name(long);
 FUNCTIONS(DECLARE)
@@ -30,11 +32,18 @@ static struct entry entries[] = {FUNCTIONS(ENTRY)};
 
 long loop_to_start(long value, int count);
 long fill(char *to, long unused, long byte, long count);
+long fill_crossing(char *to, long unused, long byte, long count);
 long enter(long a, long b, long c, long number);
 
 TARGET_PROBE(loop_probe, "loop_to_start")
-TARGET_PROBE(fill_probe, "fill")
 TARGET_PROBE(enter_probe, "enter")
+
+struct filling {
+  struct target_probe probe;
+  long (*function)(char *, long, long, long);
+};
+static struct filling filling = {{"fill", 0}, fill};
+static struct filling filling_crossing = {{"fill_crossing", 0}, fill_crossing};
 
 static int pipe_ends[2];
 
@@ -57,14 +66,14 @@ static void *caller(void *argument) {
 /* Nearly all its time inside one `rep stosb`. */
 static void *filler(void *argument) {
   enum { SIZE = 8 * 1024 * 1024 };
-  (void)argument;
+  const struct filling *chosen = argument;
   char *memory = malloc(SIZE);
   if (!memory) abort();
   for (long turn = 1; target_running(); turn++) {
     long byte = turn & 0x7f;
     unsigned epoch = target_epoch();
-    long result = fill(memory, 0, byte, SIZE);
-    target_expect(&fill_probe, epoch, result, byte, byte + 1000, byte + 2000);
+    long result = chosen->function(memory, 0, byte, SIZE);
+    target_expect(&chosen->probe, epoch, result, byte, byte + 1000, byte + 2000);
     for (size_t i = 0; i < SIZE; i += 4093) {
       if (memory[i] != byte) target_error("fill left byte %zu out", i);
     }
@@ -103,7 +112,10 @@ int main(int argc, char **argv) {
   }
   if (pipe(pipe_ends) != 0) abort();
   for (int i = 0; i < 2; i++) target_thread(caller, NULL);
-  target_thread(filler, NULL);
+  /* With --crossing the one whose entry crosses a page. */
+  struct filling *chosen = target_option("crossing") != NULL ? &filling_crossing : &filling;
+  target_register_probe(&chosen->probe);
+  target_thread(filler, chosen);
   target_thread(blocked, NULL);
   target_thread(blocked, NULL);
   target_thread(waker, NULL);

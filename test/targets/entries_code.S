@@ -233,25 +233,99 @@ begin line_crossing
         lea     10(%rdi), %rax
         ret
 finish line_crossing
-        .p2align 12
+        .p2align 12, 0xcc
         .skip   4095, 0xcc
 begin page_crossing_one
         lea     10(%rdi), %rax
         ret
 finish page_crossing_one
-        .p2align 12
+        .p2align 12, 0xcc
         .skip   4093, 0xcc
 begin page_crossing_three
         mov     %rdi, %rax
         add     $10, %rax
         ret
 finish page_crossing_three
-        .p2align 12
+        .p2align 12, 0xcc
         .skip   4092, 0xcc
 begin page_crossing_four
         lea     10(%rdi), %rax
         ret
 finish page_crossing_four
+
+/* Starts with an instruction that may stay, up to the page's end. */
+        .p2align 12, 0xcc
+        .skip   4092, 0xcc
+begin page_crossing_endbr
+        endbr64
+        mov     %rdi, %rax
+        add     $10, %rax
+        ret
+finish page_crossing_endbr
+        .p2align 12, 0xcc
+        .skip   4095, 0xcc
+begin page_crossing_push
+        push    %rbp
+        mov     %rsp, %rbp
+        lea     10(%rdi), %rax
+        pop     %rbp
+        ret
+finish page_crossing_push
+        .p2align 12, 0xcc
+        .skip   4092, 0xcc
+begin page_crossing_pushes
+        push    %rbx
+        push    %r12
+        push    %rdi
+        mov     (%rsp), %rax
+        add     $10, %rax
+        add     $8, %rsp
+        pop     %r12
+        pop     %rbx
+        ret
+finish page_crossing_pushes
+/* The same, but a loop comes back to the place behind it. */
+        .p2align 12, 0xcc
+        .skip   4095, 0xcc
+begin page_crossing_loop
+        push    %rdi
+.Lpage_crossing_loop:
+        add     $1, %rdi
+        lea     -10(%rdi), %rax
+        cmp     (%rsp), %rax
+        jne     .Lpage_crossing_loop
+        mov     %rdi, %rax
+        add     $8, %rsp
+        ret
+finish page_crossing_loop
+/* Two bytes before the page's end, but no room that a short jump reaches. */
+        .p2align 12, 0xcc
+        .skip   3900, 0xcc
+begin before_crowded
+        .skip   189, 0x90
+        lea     10(%rdi), %rax
+        ret
+finish before_crowded
+begin page_crossing_crowded
+        mov     %rdi, %rax
+        add     $10, %rax
+        ret
+finish page_crossing_crowded
+begin after_crowded
+        .skip   189, 0x90
+        lea     10(%rdi), %rax
+        ret
+finish after_crowded
+/* As fill below, with a page's end behind the first instruction. */
+        .p2align 12, 0xcc
+        .skip   4095, 0xcc
+begin fill_crossing
+        push    %rbx
+        mov     %rdx, %rax
+        rep stosb
+        pop     %rbx
+        ret
+finish fill_crossing
 
 /* long fill(char *to, long unused, long byte, long count): threads stand at the fourth byte for long. */
         .p2align 4

@@ -5,6 +5,7 @@
 
 #include "entries/branch_index.h"
 #include "entries/code_flow.h"
+#include "entries/dead_padding.h"
 #include "entries/live_across.h"
 #include "entries/relocate_entry.h"
 #include "napi_values.h"
@@ -79,6 +80,26 @@ Napi::Value BranchesInto(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value DeadPadding(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const uint64_t start = ToAddress(info[1], "start");
+  const uint64_t end = ToAddress(info[2], "end");
+  const uint64_t bias = module->Bias();
+  if (start >= end || end < module->Extent().start || start > module->Extent().end) {
+    throw Failure("OUT_OF_RANGE", "the range does not lie inside " + module->Path());
+  }
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t count = 0;
+  for (const AddressRange& range : FindDeadPadding(*module, start - bias, end - bias)) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("start", ToBigInt(env, range.start + bias));
+    object.Set("end", ToBigInt(env, range.end + bias));
+    result.Set(count++, object);
+  }
+  return result;
+}
+
 Napi::Array ToNames(Napi::Env env, const x86_64::RegisterSet& registers) {
   const std::vector<std::string> names = registers.Names();
   Napi::Array array = Napi::Array::New(env, names.size());
@@ -139,6 +160,7 @@ Napi::Value WrittenRegisters(const Napi::CallbackInfo& info) {
 void InitEntries(Napi::Env env, Napi::Object exports) {
   Export<RelocateEntryCall>(env, exports, "relocateEntry");
   Export<BranchesInto>(env, exports, "branchesInto");
+  Export<DeadPadding>(env, exports, "deadPadding");
   Export<CallersKeeping>(env, exports, "callersKeeping");
   Export<WrittenRegisters>(env, exports, "writtenRegisters");
 }
