@@ -10,7 +10,7 @@
  */
 import { addon, type KeptAcross, type ModuleHandle, type PatchObject } from "../addon/addon.js";
 import { EngineError } from "../engine.js";
-import type { LoadedModule } from "../process/modules.js";
+import { codeOf, messageOf, type LoadedModule } from "../process/modules.js";
 import type { FoundFunction } from "../resolve/functions.js";
 
 /** A function and what is to take its place. */
@@ -79,11 +79,7 @@ function callersKeeping(
   known.set(module.handle, results);
   const missing = functions.filter((address) => !results.has(address));
   if (missing.length > 0) {
-    const hits = addon.callersKeeping(
-      module.handle,
-      missing,
-      modules.filter((m) => m !== module).map((m) => m.handle),
-    );
+    const hits = search(module, missing, modules);
     for (const address of missing)
       results.set(
         address,
@@ -91,6 +87,29 @@ function callersKeeping(
       );
   }
   return functions.flatMap((address) => results.get(address) ?? []);
+}
+
+function search(
+  module: LoadedModule,
+  functions: readonly bigint[],
+  modules: readonly LoadedModule[],
+): readonly KeptAcross[] {
+  try {
+    return addon.callersKeeping(
+      module.handle,
+      functions,
+      modules.filter((m) => m !== module).map((m) => m.handle),
+    );
+  } catch (error) {
+    if (codeOf(error) !== "TOO_COMPLEX") throw error;
+    const name = addon.symbolAt(module.handle, functions[0] ?? 0n)?.name ?? "a function";
+    throw new EngineError(
+      "CALLER_KEEPS_REGISTERS",
+      "refused",
+      `whether callers of ${name} keep values in registers cannot be told: ${messageOf(error)}`,
+      { subject: name },
+    );
+  }
 }
 
 /** At most three callers by name, and how many more there are. */

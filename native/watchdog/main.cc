@@ -29,7 +29,7 @@
 namespace {
 
 constexpr int kTickMilliseconds = 4;
-constexpr uint64_t kGraceNanoseconds = 250'000'000;
+constexpr uint64_t kGraceNanoseconds = 2'000'000'000;
 
 // True if the process is stopped by a signal or a debugger (proc(5), state T or t).
 bool IsStopped(int stat) {

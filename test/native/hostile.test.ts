@@ -43,7 +43,13 @@ const opening = new Set([
   "NOT_LOADABLE",
   "OUT_OF_MEMORY",
 ]);
-const later = new Set(["OUT_OF_RANGE", "WRONG_MACHINE", "CANNOT_UNWIND", "OUT_OF_MEMORY"]);
+const later = new Set([
+  "OUT_OF_RANGE",
+  "WRONG_MACHINE",
+  "CANNOT_UNWIND",
+  "OUT_OF_MEMORY",
+  "TOO_COMPLEX",
+]);
 
 /** Runs `attempt`; an error must have one of the codes. Returns what it was, or `null`. */
 function allow(codes: ReadonlySet<string>, attempt: () => void): string | null {
@@ -69,6 +75,8 @@ function askEverything(path: string): string | null {
       addon.sourceOf(module, symbol.address);
       allow(later, () => addon.nextFunctionStart(module, symbol.address));
       allow(later, () => addon.fileBytes(module, symbol.address, 16));
+      allow(later, () => addon.deadPadding(module, symbol.address, symbol.address + 200n));
+      allow(later, () => addon.callersKeeping(module, [symbol.address], [module]));
     }
     for (const { start, end } of info.text) {
       if (start < end) allow(later, () => addon.branchesInto(module, [{ start, end }]));

@@ -19,6 +19,7 @@ using x86_64::RegisterUse;
 using x86_64::RelativeBranch;
 
 constexpr size_t kDeepest = 256;
+constexpr size_t kMostRemembered = size_t{1} << 21;
 constexpr size_t kPrologueInstructions = 48;
 constexpr uint64_t kNearLoad = 64;
 constexpr size_t kLongestTable = 4096;
@@ -150,14 +151,16 @@ RegisterSet CodeFlow::ReadFrom(uint64_t address, RegisterSet open, uint64_t func
 }
 
 void CodeFlow::Follow(Walk& walk) {
+  const size_t remembered = remembered_;
   while (!walk.ways.empty()) {
     auto [address, state] = walk.ways.back();
     walk.ways.pop_back();
     RegisterUse use;
     while (walk.Enter(address, state)) {
       if (walk.stops_when_closed && state.open.IsEmpty()) break;
-      if (steps_left_-- == 0) {
-        steps_left_ = 0;
+      remembered_ = remembered + walk.seen.size() + walk.ways.size();
+      if (steps_left_ > 0) --steps_left_;
+      if (steps_left_ == 0 || remembered_ > kMostRemembered) {
         throw Failure("TOO_COMPLEX", "too much code leads to or from a function");
       }
       if (!Decode(address, &use)) {
@@ -170,6 +173,7 @@ void CodeFlow::Follow(Walk& walk) {
                     : address + use.instruction.Length();
     }
   }
+  remembered_ = remembered;
 }
 
 bool CodeFlow::Step(Walk& walk, const RegisterUse& use, uint64_t address, State& state) {

@@ -115,7 +115,9 @@ class CodeFlow {
   std::map<std::pair<size_t, uint64_t>, bool> read_elsewhere_;
   std::unordered_map<uint64_t, x86_64::RegisterSet> writes_;
   size_t depth_ = 0;
+  // Of a file that may be hostile: time, and places that walks under way remember.
   size_t steps_left_ = size_t{1} << 26;
+  size_t remembered_ = 0;
 };
 
 }  // namespace polus

@@ -22,7 +22,7 @@ constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   if (this != &other) {
     Close();
     fd_ = other.Release();
@@ -30,9 +30,9 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   return *this;
 }
 
-int Descriptor::Release() noexcept { return std::exchange(fd_, -1); }
+int FileDescriptor::Release() noexcept { return std::exchange(fd_, -1); }
 
-void Descriptor::Close() noexcept {
+void FileDescriptor::Close() noexcept {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
@@ -92,8 +92,8 @@ FileImage FileImage::Read(int fd, const std::string& path) {
   return image;
 }
 
-Descriptor OpenForReading(const std::string& path) {
-  Descriptor file(open(path.c_str(), kOpenFlags));
+FileDescriptor OpenForReading(const std::string& path) {
+  FileDescriptor file(open(path.c_str(), kOpenFlags));
   if (file.IsOpen()) return file;
   switch (errno) {
     case ENOENT:
@@ -108,17 +108,17 @@ Descriptor OpenForReading(const std::string& path) {
   }
 }
 
-Descriptor OpenBelow(const std::string& root, const std::string& path) {
-  Descriptor folder(open(root.empty() ? "/" : root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.IsOpen()) return Descriptor();
+FileDescriptor OpenBelow(const std::string& root, const std::string& path) {
+  FileDescriptor folder(open(root.empty() ? "/" : root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.IsOpen()) return FileDescriptor();
   struct open_how how = {};
   how.flags = static_cast<uint64_t>(kOpenFlags);
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  Descriptor file(
+  FileDescriptor file(
       static_cast<int>(syscall(SYS_openat2, folder.Get(), path.c_str(), &how, sizeof how)));
   // Kernels before 5.6 lack the call, and some container filters answer EPERM for it.
   if (!file.IsOpen() && (errno == ENOSYS || errno == EPERM)) {
-    return Descriptor(open((root + path).c_str(), kOpenFlags));
+    return FileDescriptor(open((root + path).c_str(), kOpenFlags));
   }
   return file;
 }

@@ -8,15 +8,15 @@
 namespace polus {
 
 /** A file descriptor that closes itself. */
-class Descriptor {
+class FileDescriptor {
  public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  Descriptor(Descriptor&& other) noexcept : fd_(other.Release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor() { Close(); }
+  FileDescriptor() noexcept = default;
+  explicit FileDescriptor(int fd) noexcept : fd_(fd) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.Release()) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  ~FileDescriptor() { Close(); }
 
   int Get() const noexcept { return fd_; }
   bool IsOpen() const noexcept { return fd_ >= 0; }
@@ -65,14 +65,14 @@ class FileImage {
  * Opens a file for reading, never waiting (a FIFO) and never taking a terminal.
  * @throws Failure NO_SUCH_FILE, NO_PERMISSION, CANNOT_READ
  */
-Descriptor OpenForReading(const std::string& path);
+FileDescriptor OpenForReading(const std::string& path);
 
 /**
  * Opens `path` (absolute) as if `root` were the root folder, so that neither ".." nor a symbolic
  * link leads out of it.
  * @return a closed descriptor if that cannot be opened
  */
-Descriptor OpenBelow(const std::string& root, const std::string& path);
+FileDescriptor OpenBelow(const std::string& root, const std::string& path);
 
 }  // namespace polus
 

@@ -24,7 +24,7 @@ constexpr uint64_t kRedZone = 128;
 constexpr uint64_t kStackMargin = 4096;
 // A borrowed thread is held for some tens of microseconds a call; this is the point at
 // which something is very wrong.
-constexpr uint64_t kBorrowLimitNs = 250'000'000;
+constexpr uint64_t kBorrowLimitNs = 500'000'000;
 constexpr uint64_t kStopLimitNs = 50'000'000;
 
 constexpr uint8_t kSyscallReturn[] = {0x0f, 0x05, 0xc3};

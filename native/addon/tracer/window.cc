@@ -306,10 +306,10 @@ WindowResult InstallWindow(const Target &target, const std::vector<EntryChange> 
       bool again = (Is(e, "CANNOT_STOP") || Is(e, "THREAD_IN_ENTRY") || Is(e, "NO_SUCH_THREAD")) &&
                    attempt < kAttempts && target.Alive();
       if (!again) throw;
-      if (Is(e, "CANNOT_STOP") && attempt >= 4) throw;
+      if (Is(e, "CANNOT_STOP") && attempt >= 6) throw;
     }
     // Threads that stopped too late are waiting to be let go.
-    uint64_t until = MonotonicNanoseconds() + 5'000'000ull * static_cast<uint64_t>(attempt);
+    uint64_t until = MonotonicNanoseconds() + 10'000'000ull * static_cast<uint64_t>(attempt);
     timer.Arm(until);
     while (MonotonicNanoseconds() < until) {
       if (!table.SettleNext()) {

@@ -1,0 +1,133 @@
+// Damaged ELF files and patch objects: everything that the addon asks of a file.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <set>
+
+#include "entries/branch_index.h"
+#include "entries/code_flow.h"
+#include "entries/dead_padding.h"
+#include "entries/live_across.h"
+#include "objects/patch_object.h"
+#include "rounds.h"
+#include "symbols/dwarf_reader.h"
+#include "symbols/module.h"
+#include "unwind/unwind_session.h"
+
+namespace sanitize {
+
+namespace {
+
+using polus::Failure;
+using polus::Module;
+
+constexpr uint64_t kLoadAddress = 0x555500000000;
+constexpr size_t kMostSymbols = 12;
+
+// Runs a question; an answer or a Failure is right, anything else is a fault.
+template <typename Question>
+void Ask(const Question &question) {
+  try {
+    question();
+  } catch (const Failure &) {
+  } catch (const std::bad_alloc &) {
+  }
+}
+
+void AskOfCode(Module &module, const std::vector<uint64_t> &functions) {
+  const uint64_t bias = module.Bias();
+  Ask([&] { module.Branches(); });
+  for (const polus::AddressRange &range : module.Text()) {
+    if (range.start >= range.end) continue;
+    Ask([&] { module.Branches().Into(range.start - bias, range.end - bias); });
+    Ask([&] { polus::FindDeadPadding(module, range.start - bias, range.end - bias); });
+  }
+  Ask([&] {
+    polus::KeeperSearch search(module, {&module});
+    for (uint64_t function : functions) search.Of(function);
+  });
+}
+
+void AskOfStack(const std::shared_ptr<Module> &module) {
+  polus::ThreadState thread;
+  const std::vector<polus::AddressRange> text = module->Text();
+  const uint64_t place = (text.empty() ? 0 : text.front().start) + 0x150;
+  std::vector<uint64_t> stack(512);
+  for (size_t index = 0; index < stack.size(); index += 2) stack[index] = place + 8 * index;
+  thread.registers.rip = place;
+  thread.registers.rsp = 0x1000;
+  thread.registers.rbp = 0x1100;
+  thread.stack_start = 0x1000;
+  thread.stack = {reinterpret_cast<const uint8_t *>(stack.data()), stack.size() * 8};
+  Ask([&] { polus::UnwindSession(0, {module}).Unwind(thread, 100); });
+}
+
+void AskOfModule(const std::string &path) {
+  Ask([&] {
+    const auto module = std::make_shared<Module>(path, kLoadAddress, "");
+    Ask([&] { module->File().BuildId(); });
+    Ask([&] { module->Dynamic(); });
+    std::vector<uint64_t> functions;
+    for (const polus::Symbol &symbol : module->Symbols().All()) {
+      if (functions.size() == kMostSymbols) break;
+      if (!symbol.IsFunction()) continue;
+      functions.push_back(symbol.address);
+      const uint64_t address = module->AddressOf(symbol);
+      Ask([&] { module->SymbolAt(address); });
+      Ask([&] { module->NextFunctionStart(address); });
+      Ask([&] { module->FileBytes(address, 16); });
+      Ask([&] { module->Dwarf().SourceOf(address); });
+    }
+    AskOfCode(*module, functions);
+    AskOfStack(module);
+  });
+}
+
+void AskOfPatch(const std::vector<uint8_t> &bytes) {
+  Ask([&] {
+    const polus::PatchObject patch(polus::FileImage::Copy(bytes.data(), bytes.size()));
+    if (!patch.File().IsX86_64()) return;
+    polus::CodeFlow flow(patch.File());
+    size_t looked_at = 0;
+    for (const polus::PatchSymbol &symbol : patch.symbols) {
+      if (!symbol.defined || ++looked_at > kMostSymbols) continue;
+      Ask([&] { flow.EffectOf(symbol.address); });
+      Ask([&] { flow.WritesOf(symbol.address); });
+    }
+  });
+}
+
+}  // namespace
+
+size_t ReadFiles(const std::vector<std::string> &corpus, Random &random, const TimeSlice &slice) {
+  std::vector<std::vector<uint8_t>> files;
+  for (const std::string &path : corpus) {
+    std::ifstream stream(path, std::ios::binary);
+    files.emplace_back(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
+    if (files.back().empty()) throw Failure("CANNOT_READ", path + " cannot be read");
+  }
+  size_t rounds = 0;
+  do {
+    std::vector<uint8_t> bytes = files[rounds % files.size()];
+    // The first time through as they are.
+    if (rounds >= files.size()) Mutate(bytes, random);
+    const int file = memfd_create("polus-sanitize", MFD_CLOEXEC);
+    if (file < 0) throw Failure("CANNOT_READ", "no memory for a file");
+    for (size_t done = 0; done < bytes.size();) {
+      const ssize_t put = write(file, bytes.data() + done, bytes.size() - done);
+      if (put <= 0) throw Failure("CANNOT_READ", "no memory for a file");
+      done += static_cast<size_t>(put);
+    }
+    AskOfModule("/proc/self/fd/" + std::to_string(file));
+    close(file);
+    AskOfPatch(bytes);
+    ++rounds;
+  } while (!slice.Over() || rounds <= files.size());
+  return rounds;
+}
+
+}  // namespace sanitize
