@@ -1,3 +1,4 @@
+// exclusive
 // timeout 420s
 /**
  * Functions whose first bytes are hard to redirect. Each is either updated and

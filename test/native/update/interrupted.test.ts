@@ -1,3 +1,4 @@
+// exclusive
 // timeout 600s
 /**
  * The engine is killed, or stopped, at every one of its numbered fault points.
@@ -72,7 +73,7 @@ async function expectMendable(target: TargetProcess): Promise<void> {
 }
 
 /** Every check waits more than it works: some go side by side. */
-const sideBySide = 6;
+const sideBySide = 3;
 const mostPoints = 500;
 
 /**
@@ -108,6 +109,8 @@ async function killedAt(
     await prepare(target);
     const ending = await runOperation(operation(target.pid), { fault: String(point) });
     if (ending.signal === null) {
+      // Refused for a busy machine: the point was not reached, which says nothing of the next.
+      if (ending.report?.code === "CANNOT_STOP") return true;
       if (ending.report?.result === "error") throw new Error(ending.report.message);
       assert.is(ending.report?.result, "done");
       return false;
@@ -119,8 +122,13 @@ async function killedAt(
 }
 
 async function applyFirst(target: TargetProcess): Promise<void> {
-  const ending = await runOperation({ operation: "apply", pids: [target.pid], update: spec });
-  assert.is(ending.report?.result, "done");
+  const request: OperationSpec = { operation: "apply", pids: [target.pid], update: spec };
+  let { report } = await runOperation(request);
+  // A busy machine may not stop every thread in time: refused, unchanged, to be tried again.
+  for (let tries = 0; tries < 10 && report?.code === "CANNOT_STOP"; tries++) {
+    ({ report } = await runOperation(request));
+  }
+  assert.is(report?.result, "done", report?.message);
 }
 
 test("killed at every fault point of a first update", async () => {
