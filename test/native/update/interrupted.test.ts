@@ -104,6 +104,18 @@ function refusedAsBusy(report: OperationEnding["report"]): boolean {
   return report?.result === "error" && report.code === "CANNOT_STOP";
 }
 
+/** Attempts that a busy machine may refuse before that counts as a fault. */
+const mostRefusals = 10;
+
+/** Runs an operation again as long as it is refused for a busy machine. */
+async function untilAccepted(run: () => Promise<OperationEnding>): Promise<OperationEnding> {
+  let ending = await run();
+  for (let tries = 0; tries < mostRefusals && refusedAsBusy(ending.report); tries++) {
+    ending = await run();
+  }
+  return ending;
+}
+
 /** Kills `operation` at its `point`; false when it got through before. */
 async function killedAt(
   point: number,
@@ -112,10 +124,10 @@ async function killedAt(
 ): Promise<boolean> {
   return await withTarget(program, { args }, async (target) => {
     await prepare(target);
-    const ending = await runOperation(operation(target.pid), { fault: String(point) });
+    const ending = await untilAccepted(() =>
+      runOperation(operation(target.pid), { fault: String(point) }),
+    );
     if (ending.signal === null) {
-      // Refused for a busy machine: the point was not reached, which says nothing of the next.
-      if (refusedAsBusy(ending.report)) return true;
       if (ending.report?.result === "error") throw new Error(ending.report.message);
       assert.is(ending.report?.result, "done");
       return false;
@@ -127,12 +139,9 @@ async function killedAt(
 }
 
 async function applyFirst(target: TargetProcess): Promise<void> {
-  const request: OperationSpec = { operation: "apply", pids: [target.pid], update: spec };
-  let { report } = await runOperation(request);
-  // A busy machine may not stop every thread in time: refused, unchanged, to be tried again.
-  for (let tries = 0; tries < 10 && refusedAsBusy(report); tries++) {
-    ({ report } = await runOperation(request));
-  }
+  const { report } = await untilAccepted(() =>
+    runOperation({ operation: "apply", pids: [target.pid], update: spec }),
+  );
   assert.is(report?.result, "done", report?.result === "error" ? report.message : "");
 }
 
