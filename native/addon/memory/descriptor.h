@@ -1,4 +1,4 @@
-// A file descriptor that closes itself.
+// A file descriptor that closes itself: the one class for that.
 #pragma once
 
 #include <unistd.h>
@@ -9,13 +9,13 @@ namespace polus {
 
 class Descriptor {
  public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor() noexcept = default;
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(Descriptor &&other) noexcept : fd_(other.Release()) {}
   Descriptor &operator=(Descriptor &&other) noexcept {
     if (this != &other) {
       Close();
-      fd_ = std::exchange(other.fd_, -1);
+      fd_ = other.Release();
     }
     return *this;
   }
@@ -23,14 +23,15 @@ class Descriptor {
   Descriptor &operator=(const Descriptor &) = delete;
   ~Descriptor() { Close(); }
 
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
+  int Get() const noexcept { return fd_; }
+  bool IsOpen() const noexcept { return fd_ >= 0; }
+  // Gives the descriptor up; closing it is then the caller's.
+  int Release() noexcept { return std::exchange(fd_, -1); }
+  void Close() noexcept {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
 
  private:
-  void Close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
   int fd_ = -1;
 };
 

@@ -41,13 +41,13 @@ uint64_t StartTime(pid_t pid) {
 
 Target::Target(pid_t pid) : pid_(pid) {
   pidfd_ = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd_.valid()) {
+  if (!pidfd_.IsOpen()) {
     throw SystemError("NO_SUCH_PROCESS", "no process " + std::to_string(pid));
   }
   start_time_ = StartTime(pid);
   std::string path = "/proc/" + std::to_string(pid) + "/mem";
   mem_ = Descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!mem_.valid()) {
+  if (!mem_.IsOpen()) {
     int error = errno;
     if (error == ENOENT) throw SystemError("NO_SUCH_PROCESS", "no process " + std::to_string(pid), error);
     throw SystemError("PERMISSION", "the memory of process " + std::to_string(pid) + " cannot be opened", error);
@@ -57,7 +57,7 @@ Target::Target(pid_t pid) : pid_(pid) {
 }
 
 bool Target::Alive() const {
-  pollfd p{pidfd_.get(), POLLIN, 0};
+  pollfd p{pidfd_.Get(), POLLIN, 0};
   return ::poll(&p, 1, 0) == 0;
 }
 
@@ -72,7 +72,7 @@ void Target::Fail(const char *what, TargetAddress at, int error) const {
 size_t Target::ReadSome(TargetAddress from, void *into, size_t size) const {
   size_t done = 0;
   while (done < size) {
-    ssize_t n = ::pread64(mem_.get(), static_cast<char *>(into) + done, size - done,
+    ssize_t n = ::pread64(mem_.Get(), static_cast<char *>(into) + done, size - done,
                           static_cast<off64_t>(Raw(from) + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
@@ -90,7 +90,7 @@ void Target::Read(TargetAddress from, void *into, size_t size) const {
 void Target::Write(TargetAddress to, const void *from, size_t size) const {
   size_t done = 0;
   while (done < size) {
-    ssize_t n = ::pwrite64(mem_.get(), static_cast<const char *>(from) + done, size - done,
+    ssize_t n = ::pwrite64(mem_.Get(), static_cast<const char *>(from) + done, size - done,
                            static_cast<off64_t>(Raw(to) + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) Fail("write", TargetAddress{Raw(to) + done}, errno);
@@ -99,9 +99,9 @@ void Target::Write(TargetAddress to, const void *from, size_t size) const {
 }
 
 // The kernel keeps one inode for /proc/PID/mem as long as anybody has it open.
-bool Target::Lock() const { return ::flock(mem_.get(), LOCK_EX | LOCK_NB) == 0; }
+bool Target::Lock() const { return ::flock(mem_.Get(), LOCK_EX | LOCK_NB) == 0; }
 
-void Target::Unlock() const { ::flock(mem_.get(), LOCK_UN); }
+void Target::Unlock() const { ::flock(mem_.Get(), LOCK_UN); }
 
 std::vector<Mapping> ReadMaps(pid_t pid) {
   std::vector<Mapping> maps;

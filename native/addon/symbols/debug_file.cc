@@ -80,7 +80,7 @@ bool IsSameFile(int left, const std::string& path) {
 /** The build-id of the ELF file behind `fd`, empty if it is none; the descriptor stays open. */
 std::string BuildIdOf(int fd, const std::string& path) {
   try {
-    FileDescriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    Descriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
     if (!copy.IsOpen()) return {};
     return ElfFile::FromDescriptor(std::move(copy), path)->BuildId();
   } catch (const Failure&) {
@@ -96,7 +96,7 @@ DebugFile OpenAccepted(const std::string& root, const std::string& path, Accept 
   std::vector<std::string> folders = {""};
   if (has_root) folders.insert(folders.begin(), root);
   for (const std::string& folder : folders) {
-    FileDescriptor file = OpenBelow(folder, path);
+    Descriptor file = OpenBelow(folder, path);
     if (file.IsOpen() && accept(file.Get(), folder + path)) return {std::move(file), folder + path};
   }
   return {};

@@ -9,7 +9,7 @@ namespace polus {
 
 /** A separate debug file that was found; closed and empty if there is none. */
 struct DebugFile {
-  FileDescriptor file;
+  Descriptor file;
   std::string path;
 };
 

@@ -34,7 +34,7 @@ int FindElf(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, char** file_
 int CopyForDwfl(const DebugFile& found, char** name) {
   try {
     const FileImage image = FileImage::Read(found.file.Get(), found.path);
-    FileDescriptor copy(memfd_create("polus-debug-file", MFD_CLOEXEC));
+    Descriptor copy(memfd_create("polus-debug-file", MFD_CLOEXEC));
     if (!copy.IsOpen()) return -1;
     size_t done = 0;
     while (done < image.Size()) {

@@ -45,7 +45,7 @@ std::unique_ptr<ElfFile> ElfFile::FromImage(std::shared_ptr<FileImage> image,
   return file;
 }
 
-std::unique_ptr<ElfFile> ElfFile::FromDescriptor(FileDescriptor descriptor, const std::string& name) {
+std::unique_ptr<ElfFile> ElfFile::FromDescriptor(Descriptor descriptor, const std::string& name) {
   elf_version(EV_CURRENT);
   std::unique_ptr<ElfFile> file(new ElfFile());
   file->file_ = std::move(descriptor);

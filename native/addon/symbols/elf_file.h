@@ -62,7 +62,7 @@ class ElfFile {
   static std::unique_ptr<ElfFile> FromImage(std::shared_ptr<FileImage> image, const std::string& name);
 
   /** Same, but reads sections on demand from `file`, until `CloseFile`. */
-  static std::unique_ptr<ElfFile> FromDescriptor(FileDescriptor file, const std::string& name);
+  static std::unique_ptr<ElfFile> FromDescriptor(Descriptor file, const std::string& name);
 
   uint16_t Machine() const noexcept { return header_.e_machine; }
   uint16_t Type() const noexcept { return header_.e_type; }
@@ -108,7 +108,7 @@ class ElfFile {
 
   // The image and the descriptor must outlive the handle, so they come first.
   std::shared_ptr<FileImage> image_;
-  FileDescriptor file_;
+  Descriptor file_;
   ElfHandle elf_;
   GElf_Ehdr header_ = {};
   int class_ = 0;

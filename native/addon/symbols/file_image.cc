@@ -22,20 +22,6 @@ constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
 }  // namespace
 
-FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
-  if (this != &other) {
-    Close();
-    fd_ = other.Release();
-  }
-  return *this;
-}
-
-int FileDescriptor::Release() noexcept { return std::exchange(fd_, -1); }
-
-void FileDescriptor::Close() noexcept {
-  if (fd_ >= 0) close(std::exchange(fd_, -1));
-}
-
 FileImage::FileImage(FileImage&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
@@ -92,8 +78,8 @@ FileImage FileImage::Read(int fd, const std::string& path) {
   return image;
 }
 
-FileDescriptor OpenForReading(const std::string& path) {
-  FileDescriptor file(open(path.c_str(), kOpenFlags));
+Descriptor OpenForReading(const std::string& path) {
+  Descriptor file(open(path.c_str(), kOpenFlags));
   if (file.IsOpen()) return file;
   switch (errno) {
     case ENOENT:
@@ -108,17 +94,17 @@ FileDescriptor OpenForReading(const std::string& path) {
   }
 }
 
-FileDescriptor OpenBelow(const std::string& root, const std::string& path) {
-  FileDescriptor folder(open(root.empty() ? "/" : root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.IsOpen()) return FileDescriptor();
+Descriptor OpenBelow(const std::string& root, const std::string& path) {
+  Descriptor folder(open(root.empty() ? "/" : root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.IsOpen()) return Descriptor();
   struct open_how how = {};
   how.flags = static_cast<uint64_t>(kOpenFlags);
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  FileDescriptor file(
+  Descriptor file(
       static_cast<int>(syscall(SYS_openat2, folder.Get(), path.c_str(), &how, sizeof how)));
   // Kernels before 5.6 lack the call, and some container filters answer EPERM for it.
   if (!file.IsOpen() && (errno == ENOSYS || errno == EPERM)) {
-    return FileDescriptor(open((root + path).c_str(), kOpenFlags));
+    return Descriptor(open((root + path).c_str(), kOpenFlags));
   }
   return file;
 }

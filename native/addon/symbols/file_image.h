@@ -5,27 +5,9 @@
 #include <cstdint>
 #include <string>
 
+#include "memory/descriptor.h"
+
 namespace polus {
-
-/** A file descriptor that closes itself. */
-class FileDescriptor {
- public:
-  FileDescriptor() noexcept = default;
-  explicit FileDescriptor(int fd) noexcept : fd_(fd) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.Release()) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  ~FileDescriptor() { Close(); }
-
-  int Get() const noexcept { return fd_; }
-  bool IsOpen() const noexcept { return fd_ >= 0; }
-  int Release() noexcept;
-  void Close() noexcept;
-
- private:
-  int fd_ = -1;
-};
 
 /**
  * A private copy of a whole file in anonymous memory. A copy and not a mapping,
@@ -65,14 +47,14 @@ class FileImage {
  * Opens a file for reading, never waiting (a FIFO) and never taking a terminal.
  * @throws Failure NO_SUCH_FILE, NO_PERMISSION, CANNOT_READ
  */
-FileDescriptor OpenForReading(const std::string& path);
+Descriptor OpenForReading(const std::string& path);
 
 /**
  * Opens `path` (absolute) as if `root` were the root folder, so that neither ".." nor a symbolic
  * link leads out of it.
  * @return a closed descriptor if that cannot be opened
  */
-FileDescriptor OpenBelow(const std::string& root, const std::string& path);
+Descriptor OpenBelow(const std::string& root, const std::string& path);
 
 }  // namespace polus
 

@@ -38,7 +38,7 @@ bool HasDebugInfo(const ElfFile* file) noexcept {
 Module::Module(std::string path, uint64_t load_address, std::string root)
     : path_(std::move(path)), root_(std::move(root)) {
   {
-    FileDescriptor file = OpenForReading(path_);
+    Descriptor file = OpenForReading(path_);
     auto image = std::make_shared<FileImage>(FileImage::Read(file.Get(), path_));
     file_ = ElfFile::FromImage(std::move(image), path_);
   }
