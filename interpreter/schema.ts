@@ -7,23 +7,14 @@
 import * as Schema from "@effect/schema/Schema";
 import { TreeFormatter } from "@effect/schema";
 import { isLeft } from "effect/Either";
+import { outcomes } from "./outcome.js";
 
 const digest = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/));
 const natural = Schema.Number.pipe(Schema.int(), Schema.nonNegative());
 const pid = Schema.Number.pipe(Schema.int(), Schema.positive());
 const isoTime = Schema.String.pipe(Schema.pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/));
 
-const outcome = Schema.Literal(
-  "applied",
-  "completed",
-  "rolled-back",
-  "recovered",
-  "skipped",
-  "invalid",
-  "refused",
-  "failed",
-  "inconsistent",
-);
+const outcome = Schema.Literal(...outcomes);
 
 // --- settings ---------------------------------------------------------------------
 
