@@ -80,7 +80,9 @@ export class HookPlanner {
     this.arenas = [...record.arenas];
     this.hooks = [...record.hooks];
     record.hooks.forEach((hook, at) => {
-      this.byAddress.set(hook.address, at);
+      const arena = record.arenas[hook.arena];
+      // What stands at the address of a hook in an unloaded library is another function.
+      if (arena !== undefined && this.isLoaded(arena)) this.byAddress.set(hook.address, at);
       // Levels that were rolled back leave the chain with the next change.
       this.wanted.set(
         at,
@@ -184,6 +186,7 @@ export class HookPlanner {
     const free = this.arenas.findIndex(
       (a, at) =>
         a.moduleStart === module.info.start &&
+        a.module === module.path &&
         this.hooks.filter((h) => h.arena === at).length < hooksPerArena,
     );
     if (free >= 0) return free;
