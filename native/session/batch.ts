@@ -6,12 +6,15 @@ import { readStat } from "../process/proc.js";
 import { topLevel, type UpdateRecord } from "../record/record.js";
 import { prepare } from "./prepare.js";
 import { onMember, onTarget, undoTo, whileAlive, type TargetProcess } from "./target_process.js";
-import { missingPatches, planUpdate, type ReadUpdate } from "./update_plan.js";
+import { missingPatches, planUpdate, type ReadUpdate, type UpdatePlan } from "./update_plan.js";
 
 export interface Metrics {
   stallUsMax: number;
   stoppedThreadsMax: number;
 }
+
+/** What an update means for each process, worked out before the first byte is written. */
+export type Plans = ReadonlyMap<TargetProcess, UpdatePlan>;
 
 /** A run, marked unfinished until every process is known to be active. */
 export function newRun(): UpdateRecord["run"] {
@@ -26,7 +29,6 @@ export function newRun(): UpdateRecord["run"] {
 
 /** The processes of one `apply`: what each was prepared for, and how far it came. */
 export class Batch {
-  private readonly run = newRun();
   private readonly prepared: {
     member: TargetProcess;
     before: number;
@@ -37,6 +39,9 @@ export class Batch {
   constructor(
     private readonly tracer: TracerHandle,
     private readonly update: ReadUpdate,
+    private readonly run: UpdateRecord["run"],
+    /** Of the processes that were there when the update was looked at; others are planned late. */
+    private readonly plans: Plans,
     private readonly onEvent: EventSink,
     private readonly metrics: Metrics,
   ) {}
@@ -50,19 +55,9 @@ export class Batch {
 
   /** @returns false if the process carried the update already, by its own or by inheritance */
   async prepare(member: TargetProcess): Promise<boolean> {
-    const record = await onTarget(member.pid, () => member.record());
-    const own = record.updates.find((u) => u.run.id === this.run.id);
-    if (own !== undefined) {
-      // Forked from one that was prepared by this very run.
-      this.prepared.push({ member, before: own.run.before, after: topLevel(own), active: false });
-      return false;
-    }
-    const selector = member.control?.selector ?? 0;
-    const missing = missingPatches(record, selector, this.update.request);
-    if (missing.length === 0) return false;
-    const plan = await onTarget(member.pid, () =>
-      planUpdate(member, this.update, missing, this.run),
-    );
+    const plan =
+      this.plans.get(member) ?? (await onTarget(member.pid, () => this.planLate(member)));
+    if (plan === null) return false;
     const { stallUs, stoppedThreads } = await prepare(this.tracer, member, plan, this.onEvent);
     this.metrics.stallUsMax = Math.max(this.metrics.stallUsMax, stallUs);
     this.metrics.stoppedThreadsMax = Math.max(this.metrics.stoppedThreadsMax, stoppedThreads);
@@ -73,6 +68,20 @@ export class Batch {
       active: false,
     });
     return true;
+  }
+
+  /** For a process that was born since, or has the update; `null`: there is nothing to prepare. */
+  private planLate(member: TargetProcess): UpdatePlan | null {
+    const record = member.record();
+    const own = record.updates.find((u) => u.run.id === this.run.id);
+    if (own !== undefined) {
+      // Forked from one that was prepared by this very run.
+      this.prepared.push({ member, before: own.run.before, after: topLevel(own), active: false });
+      return null;
+    }
+    const selector = member.control?.selector ?? 0;
+    const missing = missingPatches(record, selector, this.update.request);
+    return missing.length === 0 ? null : planUpdate(member, this.update, missing, this.run);
   }
 
   /**

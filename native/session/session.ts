@@ -13,13 +13,19 @@ import {
 import { descendantsOf, hasEnded } from "../process/proc.js";
 import { executableIdentity, processInfo } from "../process/process_info.js";
 import type { ModuleCache } from "../process/modules.js";
-import { isRolledBack } from "../record/record.js";
-import { Batch, newRun, type Metrics } from "./batch.js";
+import { isRolledBack, type UpdateRecord } from "../record/record.js";
+import { Batch, newRun, type Metrics, type Plans } from "./batch.js";
 import { activeFramesOf, stacksOf } from "./active_frames.js";
 import { recoverAll } from "./recover.js";
 import { rollBackTo, type RollbackTarget } from "./rollback.js";
 import { needsRecovery, onMember, TargetProcess, whileAlive } from "./target_process.js";
-import { missingPatches, planUpdate, readUpdate, type ReadUpdate } from "./update_plan.js";
+import {
+  missingPatches,
+  planUpdate,
+  readUpdate,
+  type ReadUpdate,
+  type UpdatePlan,
+} from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
 const treePatienceMs = 15_000;
@@ -31,6 +37,16 @@ function checkPatience(deadline: number): void {
     "refused",
     "processes are born faster than they can be prepared",
   );
+}
+
+/** What the caller of `verify` is told. */
+function summary(plans: Plans): Awaited<ReturnType<Session["verify"]>> {
+  const all = [...plans.values()];
+  return {
+    result: all.length > 0 ? "ready" : "already-applied",
+    functions: Math.max(0, ...all.map((plan) => plan.functions)),
+    imports: Math.max(0, ...all.map((plan) => plan.imports)),
+  };
 }
 
 export class EngineSession implements Session {
@@ -54,27 +70,26 @@ export class EngineSession implements Session {
     this.processes = this.members.map((m) => processInfo(m.pid));
   }
 
-  async verify(request: UpdateRequest): Promise<{
-    readonly result: "ready" | "already-applied";
-    readonly functions: number;
-    readonly imports: number;
-  }> {
-    const update = readUpdate(request);
-    const run = newRun();
-    let functions = 0;
-    let imports = 0;
-    let ready = false;
+  async verify(request: UpdateRequest): ReturnType<Session["verify"]> {
+    return summary(await this.planAll(readUpdate(request), newRun()));
+  }
+
+  /**
+   * What the update means for each process that it is missing in. Writes nothing.
+   * @throws EngineError refused or invalid
+   */
+  private async planAll(update: ReadUpdate, run: UpdateRecord["run"]): Promise<Plans> {
+    const plans = new Map<TargetProcess, UpdatePlan>();
+    const { request } = update;
     for (const member of this.scopeOf(request.scope)) {
       await this.whileNeeded(member, undefined, () => {
+        // Libraries come and go between a look at an update and its application.
+        member.forgetModules();
         const missing = missingPatches(member.record(), member.control?.selector ?? 0, request);
-        if (missing.length === 0) return;
-        ready = true;
-        const plan = planUpdate(member, update, missing, run);
-        functions = Math.max(functions, plan.functions);
-        imports = Math.max(imports, plan.imports);
+        if (missing.length > 0) plans.set(member, planUpdate(member, update, missing, run));
       });
     }
-    return { result: ready ? "ready" : "already-applied", functions, imports };
+    return plans;
   }
 
   /** @throws EngineError refused RUN_IN_PROGRESS: another polus is changing one of the processes */
@@ -109,29 +124,39 @@ export class EngineSession implements Session {
     if (await this.isInterrupted(request.scope)) await this.recoverAlone();
     const metrics: Metrics = { stallUsMax: 0, stoppedThreadsMax: 0 };
     try {
-      const verified = await this.verify(request);
+      const run = newRun();
+      const plans = await this.planAll(update, run);
+      const verified = summary(plans);
       if (verified.result === "already-applied")
         return this.result("skipped", this.scopeOf(request.scope), request, metrics, 0);
       this.onEvent({ event: "resolved", functions: verified.functions, imports: verified.imports });
       const done =
         request.scope === "tree"
-          ? await this.applyToTree(update, metrics)
-          : await this.applyToEach(update, metrics);
+          ? await this.applyToTree(this.newBatch(update, run, plans, metrics))
+          : await this.applyToEach(this.newBatch(update, run, plans, metrics));
       return this.result("done", done, request, metrics, verified.functions);
     } finally {
       this.closeTracer();
     }
   }
 
+  private newBatch(
+    update: ReadUpdate,
+    run: UpdateRecord["run"],
+    plans: Plans,
+    metrics: Metrics,
+  ): Batch {
+    return new Batch(this.openTracer(), update, run, plans, this.onEvent, metrics);
+  }
+
   /** Given processes only: prepared one after another, then activated. */
-  private async applyToEach(update: ReadUpdate, metrics: Metrics): Promise<TargetProcess[]> {
+  private async applyToEach(batch: Batch): Promise<TargetProcess[]> {
     const members = [...this.roots];
     this.onEvent({
       event: "attached",
       processes: members.length,
       threads: members.reduce((n, m) => n + m.threads, 0),
     });
-    const batch = new Batch(this.openTracer(), update, this.onEvent, metrics);
     try {
       for (const member of members) await onMember(member, () => batch.prepare(member));
       await batch.activate(this.roots);
@@ -144,9 +169,8 @@ export class EngineSession implements Session {
   }
 
   /** The whole tree: children that are born meanwhile are seized by the kernel and join in. */
-  private async applyToTree(update: ReadUpdate, metrics: Metrics): Promise<TargetProcess[]> {
+  private async applyToTree(batch: Batch): Promise<TargetProcess[]> {
     const tracer = this.openTracer();
-    const batch = new Batch(tracer, update, this.onEvent, metrics);
     const known = new Set<TargetProcess>();
     // Follows and prepares those that are new; false once all of them had inherited it.
     const prepareNew = async (): Promise<boolean> => {
