@@ -5,7 +5,14 @@ import type { EventSink } from "../engine.js";
 import { readStat } from "../process/proc.js";
 import { topLevel, type UpdateRecord } from "../record/record.js";
 import { prepare } from "./prepare.js";
-import { onMember, onTarget, undoTo, whileAlive, type TargetProcess } from "./target_process.js";
+import {
+  markFinished,
+  onMember,
+  onTarget,
+  undoTo,
+  whileAlive,
+  type TargetProcess,
+} from "./target_process.js";
 import { missingPatches, planUpdate, type ReadUpdate, type UpdatePlan } from "./update_plan.js";
 
 export interface Metrics {
@@ -105,19 +112,8 @@ export class Batch {
 
   /** Lets the records say that the update is active everywhere. */
   async finish(): Promise<void> {
-    for (const p of this.prepared) await whileAlive(p.member, () => this.markFinished(p.member));
-  }
-
-  private markFinished(member: TargetProcess): void {
-    const control = member.control;
-    if (control === null) return;
-    const record = control.read();
-    control.write({
-      ...record,
-      updates: record.updates.map((u) =>
-        u.run.id === this.run.id ? { ...u, run: { ...u.run, finished: true } } : u,
-      ),
-    });
+    for (const p of this.prepared)
+      await whileAlive(p.member, () => markFinished(p.member, this.run.id));
   }
 
   /** Back to before in every process that came so far. */

@@ -2,8 +2,14 @@
 import { EngineError, type EventSink, type OperationResult } from "../engine.js";
 import type { ModuleCache } from "../process/modules.js";
 import { listPids, readStat } from "../process/proc.js";
-import { isRolledBack, rolledBackTo, topLevel, type UpdateRecord } from "../record/record.js";
-import { needsRecovery, TargetProcess, undoTo, whileAlive } from "./target_process.js";
+import { isRolledBack, topLevel, type UpdateRecord } from "../record/record.js";
+import {
+  markFinished,
+  needsRecovery,
+  TargetProcess,
+  undoTo,
+  whileAlive,
+} from "./target_process.js";
 
 /** An unfinished run, and whom it concerns. */
 interface Interrupted {
@@ -95,8 +101,8 @@ export async function recoverAll(
     );
     for (const { update, process } of concerned) {
       await whileAlive(process, () => {
-        if (everywhere) finish(process, id);
-        else undo(process, update);
+        if (everywhere) markFinished(process, id);
+        else undoTo(process, update.run.before);
         touched.add(process.pid);
         onEvent({
           event: "recovered",
@@ -115,21 +121,4 @@ export async function recoverAll(
     stallUsMax: 0,
     stoppedThreadsMax: 0,
   };
-}
-
-function finish(process: TargetProcess, id: string): void {
-  const record = process.record();
-  process.control?.write({
-    ...record,
-    updates: record.updates.map((u) =>
-      u.run.id === id ? { ...u, run: { ...u.run, finished: true } } : u,
-    ),
-  });
-}
-
-function undo(process: TargetProcess, update: UpdateRecord): void {
-  const control = process.control;
-  if (control === null) return;
-  if (control.selector > update.run.before) control.select(update.run.before);
-  control.write(rolledBackTo(control.read(), update.run.before));
 }

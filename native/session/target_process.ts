@@ -207,6 +207,17 @@ export function undoTo(member: TargetProcess, selector: number): void {
   control.write(rolledBackTo(control.read(), selector));
 }
 
+/** Lets the record say that a run was activated in all its processes. */
+export function markFinished(member: TargetProcess, run: string): void {
+  const record = member.record();
+  member.control?.write({
+    ...record,
+    updates: record.updates.map((u) =>
+      u.run.id === run ? { ...u, run: { ...u.run, finished: true } } : u,
+    ),
+  });
+}
+
 /**
  * Work on a process that may end at any moment, as those of a tree do.
  * @returns `null` if it ended meanwhile
