@@ -1,0 +1,221 @@
+#include "coherence.h"
+
+#include "careful.h"
+
+/* Deep enough for two drafts of the largest object at each of several stacked updates. */
+enum { DRAFTS = 32 * LARGEST_OBJECT };
+
+static struct {
+  uint8_t *start, *next, *end;
+  uint32_t set; /* of the transfer that runs, plus one; 0: none */
+} drafts;
+
+long coherence_start(void) {
+  drafts.start = drafts.next = pages_allocate(DRAFTS);
+  if (drafts.start == NULL) return POLUS_FAULT_MEMORY;
+  drafts.end = drafts.start + DRAFTS;
+  return 0;
+}
+
+static void *push(size_t size) {
+  size = (size + 15) & ~(size_t)15;
+  if ((size_t)(drafts.end - drafts.next) < size) return NULL;
+  void *result = drafts.next;
+  drafts.next += size;
+  return result;
+}
+
+typedef uint64_t unaligned64 __attribute__((may_alias, aligned(1)));
+typedef uint32_t unaligned32 __attribute__((may_alias, aligned(1)));
+typedef uint16_t unaligned16 __attribute__((may_alias, aligned(1)));
+
+/* One instruction for what the program's one instruction would have stored whole. */
+static void copy_whole(uint8_t *to, const uint8_t *from, size_t size) {
+  switch (size) {
+    case 8: *(volatile unaligned64 *)to = *(const unaligned64 *)from; return;
+    case 4: *(volatile unaligned32 *)to = *(const unaligned32 *)from; return;
+    case 2: *(volatile unaligned16 *)to = *(const unaligned16 *)from; return;
+    default: *(volatile uint8_t *)to = *from; return;
+  }
+}
+
+static void copy_in_units(uint8_t *to, const uint8_t *from, size_t size) {
+  if (size == 2 || size == 4 || size == 8) {
+    copy_whole(to, from, size);
+    return;
+  }
+  while (size > 0) {
+    size_t unit = 8;
+    while (unit > size || ((uint64_t)to & (unit - 1)) != 0) unit /= 2;
+    copy_whole(to, from, unit);
+    to += unit, from += unit, size -= unit;
+  }
+}
+
+static size_t rest_of_page(uint64_t at, size_t size) {
+  size_t rest = PAGE_SIZE - at % PAGE_SIZE;
+  return size < rest ? size : rest;
+}
+
+static int put(uint64_t at, const uint8_t *bytes, size_t size) {
+  for (size_t part; size > 0; at += part, bytes += part, size -= part) {
+    part = rest_of_page(at, size);
+    const struct page *page = page_of(at);
+    if (page != NULL && page->state == PAGE_GUARDED) copy_in_units(page->alias + at % PAGE_SIZE, bytes, part);
+    else if (careful_copy((void *)at, bytes, part) < 0) return -1;
+  }
+  return 0;
+}
+
+/* Pointers into the draft itself are meant for the object: a list head that is empty points at itself. */
+static void correct_own_pointers(uint8_t *draft, uint64_t at, size_t size) {
+  for (size_t offset = -at & 7; offset + 8 <= size; offset += 8) {
+    unaligned64 *word = (unaligned64 *)(draft + offset);
+    uint64_t distance = *word - (uint64_t)draft;
+    if (distance < size) *word = at + distance;
+  }
+}
+
+/* What the other copy becomes: its present bytes, and over them what the transfer makes of this copy. */
+static uint8_t *make_draft(const struct object *object, unsigned from) {
+  unsigned to = 1 - from;
+  size_t size = object_size(object, to);
+  uint8_t *draft = push(size + 8);
+  if (draft == NULL) {
+    polus_control.damage = (uint64_t)POLUS_FAULT_MEMORY;
+    return NULL;
+  }
+  draft += object->at[to] & 7; /* words of the object are words of the draft */
+  memcpy(draft, (const void *)object->at[to], size);
+  const struct item *item = &items[object->item];
+  uint32_t before = drafts.set;
+  drafts.set = item->set + 1;
+  item->transfer[from]((const void *)object->at[from], draft);
+  drafts.set = before;
+  polus_control.transfers++;
+  correct_own_pointers(draft, object->at[to], size);
+  return draft;
+}
+
+static int apply(uint64_t at, const uint8_t *bytes, size_t size, const struct object *source);
+
+/*
+ * What becomes of up to eight bytes of a copy, of which two drafts were made. Bytes in which they differ are
+ * taken over. So are bytes beside them that the twin holds and the first draft does not: there the other
+ * version's value did not survive the way back and forth, and what is new replaces it whole.
+ */
+static void merge(uint8_t *bytes, size_t size, const uint8_t *before, const uint8_t *after) {
+  uint8_t lossy[8], taken[8];
+  for (size_t i = 0; i < size; i++) {
+    lossy[i] = bytes[i] != before[i];
+    taken[i] = before[i] != after[i];
+  }
+  for (size_t i = 1; i < size; i++) taken[i] |= taken[i - 1] & lossy[i];
+  for (size_t i = size - 1; i > 0; i--) taken[i - 1] |= taken[i] & lossy[i - 1];
+  for (size_t i = 0; i < size; i++) {
+    if (taken[i]) bytes[i] = after[i];
+  }
+}
+
+/* Stores what differs of a word: the smallest aligned unit with all of it, so that nobody sees half of it. */
+static void store_difference(const struct object *object, uint64_t at, const uint8_t *bytes, size_t size) {
+  const uint8_t *now = (const uint8_t *)at;
+  size_t start = 0, end = size;
+  while (start < end && bytes[start] == now[start]) start++;
+  while (end > start && bytes[end - 1] == now[end - 1]) end--;
+  if (start == end) return;
+  uint64_t unit = 1;
+  while ((at + start) / unit != (at + end - 1) / unit) unit *= 2;
+  uint64_t first = (at + start) & -unit, last = first + unit;
+  if (first < at) first = at;
+  if (last > at + size) last = at + size;
+  (void)apply(first, bytes + (first - at), last - first, object);
+}
+
+/* Stores into the copy on the other side the words in which two drafts of it differ. */
+static void carry_over(const struct object *object, unsigned from, const uint8_t *before, const uint8_t *after) {
+  uint64_t at = object->at[1 - from];
+  size_t size = object_size(object, 1 - from);
+  for (size_t offset = 0, length; offset < size; offset += length) {
+    length = 8 - (at + offset) % 8;
+    if (length > size - offset) length = size - offset;
+    if (memcmp(before + offset, after + offset, length) == 0) continue;
+    uint8_t bytes[8];
+    memcpy(bytes, (const uint8_t *)at + offset, length);
+    merge(bytes, length, before + offset, after + offset);
+    store_difference(object, at + offset, bytes, length);
+  }
+}
+
+struct change {
+  struct change *next;
+  struct object *object;
+  const uint8_t *before;
+  uint32_t side;
+};
+
+/* The objects, apart from `source`, that the store touches, with drafts of their twins as they would be now. */
+static struct change *changes_of(uint64_t at, size_t size, const struct object *source) {
+  struct change *changes = NULL;
+  uint64_t end = at + size;
+  for (uint64_t number = at / PAGE_SIZE; number <= (end - 1) / PAGE_SIZE; number++) {
+    const struct page *page = page_of(number * PAGE_SIZE);
+    if (page == NULL || page->guards == 0) continue;
+    for (uint32_t i = first_copy(page, at); i < page->count && page->copies[i].at < end; i++) {
+      const struct copy *copy = &page->copies[i];
+      int seen = copy->at / PAGE_SIZE < number && at / PAGE_SIZE < number;
+      if (seen || copy->object == source || !(copy->object->flags & OBJECT_COHERENT)) continue;
+      struct change *change = push(sizeof *change);
+      if (change == NULL) return changes;
+      *change = (struct change){changes, copy->object, make_draft(copy->object, copy->side), copy->side};
+      changes = change;
+    }
+  }
+  return changes;
+}
+
+static int apply(uint64_t at, const uint8_t *bytes, size_t size, const struct object *source) {
+  uint8_t *mark = drafts.next;
+  struct change *changes = changes_of(at, size, source);
+  int result = put(at, bytes, size);
+  for (; changes != NULL; changes = changes->next) {
+    const uint8_t *after = changes->before == NULL ? NULL : make_draft(changes->object, changes->side);
+    if (after != NULL) carry_over(changes->object, changes->side, changes->before, after);
+  }
+  drafts.next = mark;
+  return result;
+}
+
+int coherent_store(uint64_t at, const void *bytes, size_t size) {
+  const struct page *page = page_of(at);
+  int one_page = page != NULL && page->state == PAGE_GUARDED && at % PAGE_SIZE + size <= PAGE_SIZE;
+  if (one_page && memcmp((const void *)at, bytes, size) == 0) return 0; /* nothing changes */
+  return apply(at, bytes, size, NULL);
+}
+
+void coherent_convert(struct object *object, unsigned from) {
+  uint8_t *mark = drafts.next;
+  uint8_t *draft = make_draft(object, from);
+  if (draft != NULL) (void)apply(object->at[1 - from], draft, object_size(object, 1 - from), object);
+  drafts.next = mark;
+}
+
+void coherent_clear(uint64_t at, size_t size) {
+  static const uint8_t zeros[64];
+  for (size_t part; size > 0; at += part, size -= part) {
+    part = rest_of_page(at, size < sizeof zeros ? size : sizeof zeros);
+    (void)put(at, zeros, part);
+  }
+}
+
+void *polus_twin_of(const void *pointer) {
+  uint32_t count;
+  const struct copy *copies = pointer == NULL ? NULL : copies_at((uint64_t)pointer, &count);
+  if (copies == NULL) return NULL;
+  for (uint32_t i = 0; i < count; i++) {
+    /* Of two updates on top of each other, the one whose transfer runs. */
+    if (drafts.set != 0 && items[copies[i].object->item].set + 1 != drafts.set) continue;
+    return (void *)copies[i].object->at[1 - copies[i].side];
+  }
+  return NULL;
+}

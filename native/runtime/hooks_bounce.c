@@ -1,0 +1,258 @@
+/*
+ * System calls that write into memory: the kernel answers EFAULT for a guarded page instead of raising a
+ * signal, and a call that is made again may have lost what it had fetched. So where such memory is guarded,
+ * the call gets other memory, and what it has written is stored as a caught store would be.
+ */
+#include "hooks.h"
+#include "memory.h"
+
+enum kind {
+  NOTHING = 0,
+  FIXED,    /* `size` bytes */
+  RESULT,   /* at most as many bytes as argument `by` says, and as many as the call returns */
+  ITEMS,    /* `size` bytes for each of as many as argument `by` says */
+  LENGTH,   /* at most as many bytes as the 32 bits say that argument `by` points to */
+  TEXT,     /* like RESULT, for a call that returns the text's address */
+  CONTROL,  /* ioctl(2): by the number of the request */
+  COMMAND,  /* fcntl(2): by the command */
+  VECTOR,   /* readv(2): `by` is the number of buffers */
+  MESSAGE,  /* recvmsg(2) */
+};
+
+struct out {
+  uint8_t argument, kind, by;
+  uint16_t size;
+};
+
+enum { MOST_OUT = 3, MOST_BUFFERS = 16, SMALL = 512, MOST_VECTORS = 1024 };
+
+static const struct out outs[HOOK_COUNT][MOST_OUT] = {
+    [HOOK_read] = {{1, RESULT, 2, 0}},
+    [HOOK_pread64] = {{1, RESULT, 2, 0}},
+    [HOOK_readv] = {{1, VECTOR, 2, 0}},
+    [HOOK_preadv] = {{1, VECTOR, 2, 0}},
+    [HOOK_recv] = {{1, RESULT, 2, 0}},
+    [HOOK_recvfrom] = {{1, RESULT, 2, 0}, {4, LENGTH, 5, 0}, {5, FIXED, 0, 4}},
+    [HOOK_recvmsg] = {{1, MESSAGE, 0, 0}},
+    [HOOK_accept] = {{1, LENGTH, 2, 0}, {2, FIXED, 0, 4}},
+    [HOOK_accept4] = {{1, LENGTH, 2, 0}, {2, FIXED, 0, 4}},
+    [HOOK_getsockname] = {{1, LENGTH, 2, 0}, {2, FIXED, 0, 4}},
+    [HOOK_getpeername] = {{1, LENGTH, 2, 0}, {2, FIXED, 0, 4}},
+    [HOOK_getsockopt] = {{3, LENGTH, 4, 0}, {4, FIXED, 0, 4}},
+    [HOOK_ioctl] = {{2, CONTROL, 1, 0}},
+    [HOOK_fcntl] = {{2, COMMAND, 1, 0}},
+    [HOOK_stat] = {{1, FIXED, 0, 144}},
+    [HOOK_fstat] = {{1, FIXED, 0, 144}},
+    [HOOK_lstat] = {{1, FIXED, 0, 144}},
+    [HOOK_fstatat] = {{2, FIXED, 0, 144}},
+    [HOOK_getcwd] = {{0, TEXT, 1, 0}},
+    [HOOK_readlink] = {{1, RESULT, 2, 0}},
+    [HOOK_readlinkat] = {{2, RESULT, 3, 0}},
+    [HOOK_poll] = {{0, ITEMS, 1, 8}},
+    [HOOK_ppoll] = {{0, ITEMS, 1, 8}},
+    [HOOK_select] = {{1, FIXED, 0, 128}, {2, FIXED, 0, 128}, {3, FIXED, 0, 128}},
+    [HOOK_pselect] = {{1, FIXED, 0, 128}, {2, FIXED, 0, 128}, {3, FIXED, 0, 128}},
+    [HOOK_epoll_wait] = {{1, ITEMS, 2, 12}},
+    [HOOK_epoll_pwait] = {{1, ITEMS, 2, 12}},
+    [HOOK_nanosleep] = {{1, FIXED, 0, 16}},
+    [HOOK_clock_nanosleep] = {{3, FIXED, 0, 16}},
+    [HOOK_clock_gettime] = {{1, FIXED, 0, 16}},
+    [HOOK_getrlimit] = {{1, FIXED, 0, 16}},
+    [HOOK_getrusage] = {{1, FIXED, 0, 144}},
+    [HOOK_uname] = {{0, FIXED, 0, 390}},
+    [HOOK_sysinfo] = {{0, FIXED, 0, 112}},
+    [HOOK_times] = {{0, FIXED, 0, 32}},
+    [HOOK_pipe] = {{0, FIXED, 0, 8}},
+    [HOOK_pipe2] = {{0, FIXED, 0, 8}},
+    [HOOK_socketpair] = {{3, FIXED, 0, 8}},
+    [HOOK_wait4] = {{1, FIXED, 0, 4}, {3, FIXED, 0, 144}},
+    [HOOK_waitpid] = {{1, FIXED, 0, 4}},
+    [HOOK_waitid] = {{2, FIXED, 0, 128}},
+    [HOOK_getrandom] = {{0, RESULT, 1, 0}},
+    [HOOK_sigtimedwait] = {{1, FIXED, 0, 128}},
+};
+
+/** struct iovec and struct msghdr (socket(7)). */
+struct vector {
+  uint64_t at, size;
+};
+struct message {
+  uint64_t name;
+  uint32_t name_size, padding;
+  struct vector *vectors;
+  uint64_t count, control, control_size;
+  int flags;
+};
+
+/** A buffer of the program's, and what the call gets in its place. */
+struct buffer {
+  uint64_t at, size;
+  uint8_t *copy, *before; /* `before`: what the copy held when the call was made */
+};
+
+/** All of a call's. */
+struct bounced {
+  struct buffer buffers[MOST_BUFFERS];
+  uint8_t small[2 * SMALL];
+  size_t used;
+  int count;
+};
+
+/* FIONREAD and its like are older than the numbers that tell how much they write (ioctl_list(2)). */
+static size_t size_of_control(uint64_t request) {
+  size_t size = request >> 16 & 0x3fff, writes = request >> 31 & 1;
+  return size != 0 ? (writes ? size : 0) : 64;
+}
+
+/* F_GETLK and F_OFD_GETLK (struct flock), F_GETOWN_EX. */
+static size_t size_of_command(long command) {
+  return command == 5 || command == 36 ? 32 : command == 16 ? 8 : 0;
+}
+
+static size_t size_of(const struct out *out, const long a[6]) {
+  const uint32_t *length = (const uint32_t *)a[out->by];
+  switch (out->kind) {
+    case FIXED: return out->size;
+    case RESULT:
+    case TEXT: return a[out->by] < 0 ? 0 : (size_t)a[out->by];
+    case ITEMS: return a[out->by] <= 0 ? 0 : (size_t)(uint32_t)a[out->by] * out->size;
+    case LENGTH: return length == NULL ? 0 : *length;
+    case CONTROL: return size_of_control((uint32_t)a[out->by]);
+    case COMMAND: return size_of_command((int)a[out->by]);
+    default: return 0;
+  }
+}
+
+static int is_guarded(uint64_t at, size_t size) {
+  return at != 0 && size != 0 && polus_runtime_guards((const void *)at, size);
+}
+
+static int vectors_guarded(const struct vector *vectors, uint64_t count) {
+  for (uint64_t i = 0; vectors != NULL && i < count && i < MOST_VECTORS; i++) {
+    if (is_guarded(vectors[i].at, vectors[i].size)) return 1;
+  }
+  return 0;
+}
+
+/* By value: see hooks.h, so that what calls it can go on by a jump. */
+__attribute__((noipa)) static int concerned(long number, long a, long b, long c, long d, long e, long f) {
+  const long arguments[6] = {a, b, c, d, e, f};
+  for (const struct out *out = outs[number]; out < outs[number] + MOST_OUT && out->kind != NOTHING; out++) {
+    uint64_t at = (uint64_t)arguments[out->argument];
+    if (at == 0) continue;
+    if (out->kind == VECTOR) {
+      if (vectors_guarded((const struct vector *)at, (uint64_t)(int)arguments[out->by])) return 1;
+    } else if (out->kind == MESSAGE) {
+      const struct message *message = (const struct message *)at;
+      if (is_guarded(at, sizeof *message) || is_guarded(message->name, message->name_size) ||
+          is_guarded(message->control, message->control_size) || vectors_guarded(message->vectors, message->count)) {
+        return 1;
+      }
+    } else if (is_guarded(at, size_of(out, arguments))) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/** Other memory for a buffer, with what it holds; the buffer itself where it is not guarded or there is none. */
+static uint64_t instead(struct bounced *all, uint64_t at, size_t size) {
+  if (all->count == MOST_BUFFERS || !is_guarded(at, size)) return at;
+  struct buffer *buffer = &all->buffers[all->count];
+  *buffer = (struct buffer){.at = at, .size = size};
+  if (all->used + 2 * size <= sizeof all->small) {
+    buffer->copy = all->small + all->used;
+    all->used += 2 * size;
+  } else {
+    buffer->copy = pages_allocate(2 * size);
+    if (buffer->copy == NULL) return at;
+  }
+  buffer->before = buffer->copy + size;
+  memcpy(buffer->copy, (const void *)at, size);
+  memcpy(buffer->before, buffer->copy, size);
+  all->count++;
+  return (uint64_t)buffer->copy;
+}
+
+/** Stores what the call has changed and nothing else: another thread may have stored beside it. */
+static void give_back(struct bounced *all) {
+  for (struct buffer *buffer = all->buffers; buffer < all->buffers + all->count; buffer++) {
+    for (size_t from = 0, to; from < buffer->size; from = to + 1) {
+      while (from < buffer->size && buffer->copy[from] == buffer->before[from]) from++;
+      for (to = from; to < buffer->size && buffer->copy[to] != buffer->before[to];) to++;
+      if (to > from) polus_runtime_store((void *)(buffer->at + from), buffer->copy + from, to - from);
+    }
+    int is_small = buffer->copy >= all->small && buffer->copy < all->small + sizeof all->small;
+    if (!is_small) pages_release(buffer->copy, 2 * buffer->size);
+  }
+}
+
+static void vectors_instead(struct bounced *all, struct vector *to, const struct vector *from, uint64_t count) {
+  for (uint64_t i = 0; i < count; i++) to[i] = (struct vector){instead(all, from[i].at, from[i].size), from[i].size};
+}
+
+/** As many vectors as there are buffers at most: a call may fill fewer than it was given. */
+static uint64_t fitting(uint64_t count) { return count < MOST_BUFFERS - 2 ? count : MOST_BUFFERS - 2; }
+
+static long bounce_message(enum hook_number number, const long a[6]) {
+  struct message *original = (struct message *)a[1];
+  struct bounced all = {.count = 0};
+  struct vector vectors[MOST_BUFFERS];
+  struct message message = *original;
+  message.count = original->vectors == NULL ? 0 : fitting(original->count);
+  vectors_instead(&all, vectors, original->vectors, message.count);
+  message.vectors = vectors;
+  message.name = instead(&all, original->name, original->name_size);
+  message.control = instead(&all, original->control, original->control_size);
+  long result = previous_of(number)(a[0], (long)&message, a[2], a[3], a[4], a[5]);
+  give_back(&all);
+  if (result < 0) return result;
+  message.vectors = original->vectors, message.count = original->count;
+  message.name = original->name, message.control = original->control;
+  if (is_guarded((uint64_t)original, sizeof message)) polus_runtime_store(original, &message, sizeof message);
+  else *original = message;
+  return result;
+}
+
+__attribute__((noinline)) static long bounce(enum hook_number number, long a, long b, long c, long d, long e, long f) {
+  const long before[6] = {a, b, c, d, e, f};
+  long now[6] = {a, b, c, d, e, f};
+  struct bounced all = {.count = 0};
+  struct vector vectors[MOST_BUFFERS];
+  if (outs[number][0].kind == MESSAGE) return bounce_message(number, before);
+  for (const struct out *out = outs[number]; out < outs[number] + MOST_OUT && out->kind != NOTHING; out++) {
+    uint64_t at = (uint64_t)before[out->argument];
+    if (out->kind == VECTOR) {
+      now[out->by] = (long)fitting((uint64_t)(int)before[out->by]);
+      vectors_instead(&all, vectors, (const struct vector *)at, (uint64_t)now[out->by]);
+      now[out->argument] = (long)vectors;
+    } else {
+      now[out->argument] = (long)instead(&all, at, size_of(out, before));
+    }
+  }
+  long result = previous_of(number)(now[0], now[1], now[2], now[3], now[4], now[5]);
+  give_back(&all);
+  const struct out *first = &outs[number][0];
+  return first->kind == TEXT && result != 0 && result == now[first->argument] ? before[first->argument] : result;
+}
+
+#define BOUNCED(name)                                                                         \
+  long polus_hook_##name(long a, long b, long c, long d, long e, long f) {                    \
+    if (!nothing_is_guarded() && concerned(HOOK_##name, a, b, c, d, e, f)) {                  \
+      return bounce(HOOK_##name, a, b, c, d, e, f);                                           \
+    }                                                                                         \
+    return previous_of(HOOK_##name)(a, b, c, d, e, f);                                        \
+  }
+
+BOUNCED(read) BOUNCED(pread64) BOUNCED(readv) BOUNCED(preadv)
+BOUNCED(recv) BOUNCED(recvfrom) BOUNCED(recvmsg)
+BOUNCED(accept) BOUNCED(accept4) BOUNCED(getsockname) BOUNCED(getpeername) BOUNCED(getsockopt)
+BOUNCED(ioctl) BOUNCED(fcntl)
+BOUNCED(stat) BOUNCED(fstat) BOUNCED(lstat) BOUNCED(fstatat)
+BOUNCED(getcwd) BOUNCED(readlink) BOUNCED(readlinkat)
+BOUNCED(poll) BOUNCED(ppoll) BOUNCED(select) BOUNCED(pselect) BOUNCED(epoll_wait) BOUNCED(epoll_pwait)
+BOUNCED(nanosleep) BOUNCED(clock_nanosleep) BOUNCED(clock_gettime)
+BOUNCED(getrlimit) BOUNCED(getrusage) BOUNCED(uname) BOUNCED(sysinfo) BOUNCED(times)
+BOUNCED(pipe) BOUNCED(pipe2) BOUNCED(socketpair)
+BOUNCED(wait4) BOUNCED(waitpid) BOUNCED(waitid)
+BOUNCED(getrandom) BOUNCED(sigtimedwait)

@@ -1,0 +1,186 @@
+#include "map.h"
+
+struct item items[MOST_ITEMS];
+
+static struct heap heap; /* objects, pages, tables */
+
+static struct {
+  struct page **buckets;
+  size_t size; /* a power of two */
+  size_t pages;
+} table;
+
+static size_t bucket_of(uint64_t number, size_t size) { return (number * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (size - 1); }
+
+static struct page *find(uint64_t number) {
+  if (table.size == 0) return NULL;
+  struct page *page = table.buckets[bucket_of(number, table.size)];
+  while (page != NULL && page->number != number) page = page->next;
+  return page;
+}
+
+struct page *page_of(uint64_t address) { return find(address / PAGE_SIZE); }
+
+static int grow(void) {
+  size_t size = table.size == 0 ? 1024 : table.size * 2;
+  struct page **buckets = pages_allocate(size * sizeof *buckets);
+  if (buckets == NULL) return -1;
+  for (size_t i = 0; i < table.size; i++) {
+    for (struct page *page = table.buckets[i], *next; page != NULL; page = next) {
+      next = page->next;
+      struct page **bucket = &buckets[bucket_of(page->number, size)];
+      page->next = *bucket;
+      *bucket = page;
+    }
+  }
+  if (table.size > 0) pages_release(table.buckets, table.size * sizeof *buckets);
+  table.buckets = buckets;
+  table.size = size;
+  return 0;
+}
+
+static struct page *make(uint64_t number) {
+  struct page *page = find(number);
+  if (page != NULL) return page;
+  if (table.pages >= table.size && grow() < 0) return NULL;
+  page = heap_allocate(&heap, sizeof *page);
+  if (page == NULL) return NULL;
+  page->number = number;
+  struct page **bucket = &table.buckets[bucket_of(number, table.size)];
+  page->next = *bucket;
+  *bucket = page;
+  table.pages++;
+  return page;
+}
+
+static void drop_if_empty(struct page *page) {
+  if (page->count > 0 || page->state != PAGE_PLAIN) return;
+  struct page **link = &table.buckets[bucket_of(page->number, table.size)];
+  while (*link != page) link = &(*link)->next;
+  *link = page->next;
+  table.pages--;
+  heap_release(&heap, page->copies, page->room * sizeof *page->copies);
+  heap_release(&heap, page, sizeof *page);
+}
+
+uint32_t first_copy(const struct page *page, uint64_t at) {
+  uint32_t low = 0, high = page->count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    const struct copy *copy = &page->copies[middle];
+    if (copy->at + copy->size > at) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+const struct copy *copies_at(uint64_t address, uint32_t *count) {
+  const struct page *page = page_of(address);
+  *count = 0;
+  if (page == NULL) return NULL;
+  uint32_t first = first_copy(page, address);
+  while (first + *count < page->count && page->copies[first + *count].at == address) ++*count;
+  return *count == 0 ? NULL : &page->copies[first];
+}
+
+struct object *object_at(uint64_t address, unsigned *side) {
+  uint32_t count;
+  /* The new copy of one set may be the old copy of the next: the newest comes first. */
+  const struct copy *copy = copies_at(address, &count);
+  if (copy == NULL) return NULL;
+  if (side != NULL) *side = copy->side;
+  return copy->object;
+}
+
+/* Two copies may share bytes only if they are the same object, seen by two sets. */
+static int fits(const struct page *page, const struct copy *one) {
+  for (uint32_t i = first_copy(page, one->at); i < page->count; i++) {
+    const struct copy *other = &page->copies[i];
+    if (other->at >= one->at + one->size) break;
+    int same = other->at == one->at && other->size == one->size;
+    if (!same || items[other->object->item].set == items[one->object->item].set) return 0;
+  }
+  return 1;
+}
+
+static int insert(struct page *page, const struct copy *one) {
+  if (page->count == page->room) {
+    uint32_t room = page->room == 0 ? 4 : page->room * 2;
+    struct copy *copies = heap_allocate(&heap, room * sizeof *copies);
+    if (copies == NULL) return -1;
+    memcpy(copies, page->copies, page->count * sizeof *copies);
+    heap_release(&heap, page->copies, page->room * sizeof *copies);
+    page->copies = copies;
+    page->room = room;
+  }
+  uint32_t i = first_copy(page, one->at);
+  memmove(&page->copies[i + 1], &page->copies[i], (page->count - i) * sizeof *one);
+  page->copies[i] = *one;
+  page->count++;
+  return 0;
+}
+
+static void erase(struct object *object, unsigned side, uint64_t last) {
+  for (uint64_t number = first_page(object, side); number <= last; number++) {
+    struct page *page = find(number);
+    if (page == NULL) continue;
+    for (uint32_t i = first_copy(page, object->at[side]); i < page->count; i++) {
+      if (page->copies[i].at > object->at[side]) break;
+      if (page->copies[i].object != object || page->copies[i].side != side) continue;
+      page->count--;
+      memmove(&page->copies[i], &page->copies[i + 1], (page->count - i) * sizeof *page->copies);
+      break;
+    }
+    drop_if_empty(page);
+  }
+}
+
+static long enter(struct object *object, unsigned side) {
+  struct copy copy = {object->at[side], object, side, (uint32_t)object_size(object, side)};
+  uint64_t first = first_page(object, side);
+  for (uint64_t number = first; number <= last_page(object, side); number++) {
+    struct page *page = make(number);
+    long fault = page == NULL ? POLUS_FAULT_MEMORY : fits(page, &copy) ? 0 : POLUS_FAULT_OVERLAP;
+    if (fault == 0 && insert(page, &copy) < 0) fault = POLUS_FAULT_MEMORY;
+    if (fault == 0) continue;
+    if (page != NULL) drop_if_empty(page);
+    if (number > first) erase(object, side, number - 1);
+    return fault;
+  }
+  return 0;
+}
+
+long map_add(uint32_t number, uint64_t old_at, uint64_t new_at, struct object **result) {
+  struct object *object = heap_allocate(&heap, sizeof *object);
+  if (object == NULL) return POLUS_FAULT_MEMORY;
+  object->at[POLUS_OLD] = old_at;
+  object->at[POLUS_NEW] = new_at;
+  object->item = number;
+  long fault = enter(object, POLUS_OLD);
+  if (fault == 0) {
+    fault = enter(object, POLUS_NEW);
+    if (fault < 0) erase(object, POLUS_OLD, last_page(object, POLUS_OLD));
+  }
+  if (fault < 0) {
+    heap_release(&heap, object, sizeof *object);
+    return fault;
+  }
+  struct item *item = &items[number];
+  object->previous = item->last;
+  if (item->last != NULL) item->last->next = object;
+  else item->first = object;
+  item->last = object;
+  *result = object;
+  return 0;
+}
+
+void map_remove(struct object *object) {
+  struct item *item = &items[object->item];
+  if (object->previous != NULL) object->previous->next = object->next;
+  else item->first = object->next;
+  if (object->next != NULL) object->next->previous = object->previous;
+  else item->last = object->previous;
+  erase(object, POLUS_OLD, last_page(object, POLUS_OLD));
+  erase(object, POLUS_NEW, last_page(object, POLUS_NEW));
+  heap_release(&heap, object, sizeof *object);
+}

@@ -1,0 +1,85 @@
+/* Which objects lie where: items, objects, and the pages that hold their copies. Under the lock only. */
+#ifndef POLUS_MAP_H
+#define POLUS_MAP_H
+
+#include "memory.h"
+#include "polus_runtime.h"
+
+enum { MOST_ITEMS = 4096, LARGEST_OBJECT = 1 << 20 };
+
+struct item {
+  uint32_t set;
+  uint32_t used;
+  uint32_t size[2]; /* by side */
+  polus_transfer *transfer[2]; /* by the side that it goes from */
+  struct object *first, *last;
+};
+
+enum object_flags {
+  OBJECT_COHERENT = 1,  /* both copies are guarded, a store to one is carried over */
+  OBJECT_ARENA = 2,     /* the copy of side 0 is from the arena; */
+  OBJECT_ARENA_NEW = 4, /* … of side 1 */
+};
+
+struct object {
+  uint64_t at[2]; /* by side */
+  struct object *next, *previous; /* in its item, in order of arrival */
+  uint32_t item;
+  uint32_t flags;
+};
+
+/** One copy of an object, as a page knows it. */
+struct copy {
+  uint64_t at;
+  struct object *object;
+  uint32_t side;
+  uint32_t size;
+};
+
+enum page_state {
+  PAGE_PLAIN = 0,
+  PAGE_GUARDED, /* read-only, backed by shared memory; `alias` is the same memory, writable */
+  PAGE_RETIRED, /* inaccessible: all that lies in it is stale */
+};
+
+struct page {
+  uint64_t number; /* address / PAGE_SIZE */
+  struct page *next; /* in its bucket */
+  struct copy *copies; /* sorted by address; one that began on an earlier page comes first */
+  uint32_t count, room;
+  uint32_t guards; /* copies of coherent objects */
+  uint32_t state;
+  uint8_t *alias;
+};
+
+extern struct item items[MOST_ITEMS];
+
+static inline size_t object_size(const struct object *object, unsigned side) {
+  return items[object->item].size[side];
+}
+
+/** The page of this address if any object is known on it. */
+struct page *page_of(uint64_t address);
+
+/** The first copy in the page that ends after `at`; `page->count` if there is none. */
+uint32_t first_copy(const struct page *page, uint64_t at);
+
+/** The copies that begin at exactly this address, one for each set that has one, the newest first; NULL. */
+const struct copy *copies_at(uint64_t address, uint32_t *count);
+
+/** The object that has a copy at exactly this address, and its side; NULL. */
+struct object *object_at(uint64_t address, unsigned *side);
+
+/** Makes a new object known. 0, or a polus_fault; then nothing has changed. */
+long map_add(uint32_t item, uint64_t old_at, uint64_t new_at, struct object **result);
+
+/** Forgets an object; its pages must not be guarded for it any more. */
+void map_remove(struct object *object);
+
+/** Pages of an object's copy: `for (n = first; n <= last; n++)`. */
+static inline uint64_t first_page(const struct object *object, unsigned side) { return object->at[side] / PAGE_SIZE; }
+static inline uint64_t last_page(const struct object *object, unsigned side) {
+  return (object->at[side] + object_size(object, side) - 1) / PAGE_SIZE;
+}
+
+#endif

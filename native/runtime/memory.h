@@ -1,0 +1,40 @@
+/* Memory of the runtime's own: never the program's malloc, whose lock a stopped thread may hold. */
+#ifndef POLUS_MEMORY_H
+#define POLUS_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PAGE_SIZE = 4096 };
+
+/* Emitted by the compiler, and used by us. */
+void *memcpy(void *restrict to, const void *restrict from, size_t size);
+void *memmove(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
+int memcmp(const void *one, const void *other, size_t size);
+
+/** Zeroed pages from the kernel, `size` rounded up; NULL if there are none. */
+void *pages_allocate(size_t size);
+void pages_release(void *at, size_t size);
+
+/**
+ * A heap of size classes (powers of two and their halves above, from 16 bytes). Everything in one heap
+ * lies in pages that nothing else lies in. Under the runtime's lock only.
+ */
+struct heap {
+  void *free[64];
+  uint8_t *next; /* unused part of the newest chunk */
+  uint8_t *end;
+  size_t chunk; /* size of the newest chunk: they grow */
+};
+
+/** Zeroed, aligned to 16; NULL if there is no memory. */
+void *heap_allocate(struct heap *heap, size_t size);
+
+/** `size` as it was asked for. */
+void heap_release(struct heap *heap, void *at, size_t size);
+
+/** How many bytes are taken for an object of `size`. */
+size_t heap_room(size_t size);
+
+#endif

@@ -1,0 +1,201 @@
+/*
+ * The runtime: what lives in a program while an update changes its data. This header is the contract
+ * between the engine, which loads the runtime and calls it on a borrowed thread, and the runtime.
+ *
+ * A *set* holds the items of one update. An *item* is a kind of object whose layout changes; an *object*
+ * has an old and a new copy. Between `begin` and `end` of a set both copies are write-protected: whoever
+ * stores to one is caught by the handler of SIGSEGV, which performs the store, brings the other copy into
+ * line, and lets the thread go on.
+ *
+ * The runtime is freestanding: no libc, no relocations, general registers only. All functions return
+ * zero or a positive number, or a negative one of `polus_fault`. They may be called by any thread, also
+ * one that was stopped at any instruction, and never wait for a lock of the program.
+ */
+#ifndef POLUS_RUNTIME_H
+#define POLUS_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLUS_EXPORT __attribute__((visibility("default")))
+
+/** "POLUSRT1", little endian. */
+#define POLUS_RUNTIME_MAGIC UINT64_C(0x31545253554c4f50)
+#define POLUS_RUNTIME_LAYOUT 1
+#define POLUS_MOST_SETS 64
+
+enum polus_side { POLUS_OLD = 0, POLUS_NEW = 1 };
+
+/** Results below zero. What the kernel refused is `POLUS_FAULT_KERNEL - errno`. */
+enum polus_fault {
+  POLUS_FAULT_NONE = 0,
+  POLUS_FAULT_MEMORY = -1,    /* no memory, or no room in the tables */
+  POLUS_FAULT_SET = -2,       /* no such set, or not in a state that permits it */
+  POLUS_FAULT_ITEM = -3,      /* no such item, or sizes that make no sense */
+  POLUS_FAULT_OVERLAP = -4,   /* the object overlaps one that is there already */
+  POLUS_FAULT_UNMAPPED = -5,  /* the object is not in private, writable memory */
+  POLUS_FAULT_STARTED = -6,   /* not started */
+  POLUS_FAULT_KERNEL = -1000,
+};
+
+/** What a set is doing. The engine reads it in the control block; numbers never change their meaning. */
+enum polus_set_state {
+  POLUS_SET_FREE = 0,
+  POLUS_SET_GATHERING = 1,  /* items and objects are being made known; nothing is protected */
+  POLUS_SET_CONVERTING = 2, /* `begin` goes on: pages are protected and copies made, step by step */
+  POLUS_SET_COHERENT = 3,   /* both copies are coherent: coexistence */
+  POLUS_SET_LIFTING = 4,    /* `end` goes on */
+  POLUS_SET_OLD = 5,        /* only the old copies live; the new ones are stale */
+  POLUS_SET_NEW = 6,        /* only the new copies live; the old ones are retired */
+};
+
+struct polus_set_status {
+  uint32_t state; /* polus_set_state */
+  uint32_t from;  /* polus_side: which copies were the truth when `begin` was called last */
+  uint64_t objects;
+  uint64_t done; /* objects converted (CONVERTING) or let go (LIFTING) so far */
+  uint64_t stray; /* touches of retired copies */
+  uint64_t stray_at; /* address of the last one */
+  int64_t fault; /* the first object that could not be made known to `polus_runtime_visit`: why; 0: none */
+};
+
+/**
+ * Read by the engine, straight from memory; written by the runtime alone. Numbers are eight bytes wide,
+ * counters only grow.
+ */
+struct polus_control {
+  uint64_t magic;
+  uint64_t layout;
+  uint64_t started; /* 1: handlers are in place */
+  uint64_t guarded_pages;
+  uint64_t traps;     /* stores that were caught */
+  uint64_t transfers; /* runs of forward and backward functions */
+  uint64_t slow;      /* stores that had to be single-stepped, with their page open */
+  uint64_t slow_at;   /* address of the instruction of the last one */
+  uint64_t rewritten; /* sites that store and synchronise directly */
+  uint64_t forked;    /* children that got memory of their own */
+  uint64_t damage;    /* first inconsistency the runtime met in itself: a polus_fault, as a number */
+  struct polus_set_status sets[POLUS_MOST_SETS];
+};
+
+extern POLUS_EXPORT struct polus_control polus_control;
+
+/**
+ * Puts the handlers of SIGSEGV and SIGTRAP in place; what is not ours goes on to the program's own.
+ * `hwcap2` is AT_HWCAP2 of this machine (getauxval(3)): bit 1 says that FSGSBASE may be used. Calling it
+ * again does nothing.
+ */
+POLUS_EXPORT long polus_runtime_start(unsigned long hwcap2);
+
+/** A new set; returns its number. */
+POLUS_EXPORT long polus_runtime_set(void);
+
+/**
+ * A forward or backward function of a patch. `to` holds what the other copy holds now; only what the
+ * function makes differ after a store from what it makes before it is taken over, so that a store to one
+ * field leaves the others of the twin alone, also those that do not survive the way there and back.
+ */
+typedef void polus_transfer(const void *from, void *to);
+
+/** A new item of a set that gathers; sizes in bytes. Returns its number, unique in the process. */
+POLUS_EXPORT long polus_runtime_item(long set, size_t old_size, size_t new_size, polus_transfer *forward,
+                                     polus_transfer *backward);
+
+/** An object of which both copies have their places (globals). */
+POLUS_EXPORT long polus_runtime_pair(long item, void *old_object, void *new_object);
+
+/**
+ * An object of the program; its new copy comes from the arena. Known ones are left as they are. In a
+ * set that is coherent it is protected and converted at once; in one whose new copies alone live, converted.
+ */
+POLUS_EXPORT long polus_runtime_add(long item, void *old_object);
+
+/**
+ * `polus_runtime_add` in the shape that an `each` function calls: `context` is the item's number. It only
+ * takes note of the object; `step` makes it known, after `begin` or in a set that is coherent. What goes wrong
+ * stands in the set's `fault`.
+ */
+POLUS_EXPORT void polus_runtime_visit(void *object, void *context);
+
+/** The reverse: an object that new code has made; its old copy comes from the arena. */
+POLUS_EXPORT long polus_runtime_add_new(long item, void *new_object);
+
+/** Forgets an object (either copy), which is about to be freed. Returns 1 if it was known, else 0. */
+POLUS_EXPORT long polus_runtime_remove(void *object);
+
+/**
+ * The same for a function that frees objects: returns the copy that is the program's own, from its allocator,
+ * which may be the other one. `object` itself if it was not known.
+ */
+POLUS_EXPORT void *polus_runtime_disown(void *object);
+
+/** Forgets all objects that have a copy in these bytes, which are about to become other memory. */
+POLUS_EXPORT void polus_runtime_forget(const void *at, size_t size);
+
+/**
+ * Makes a set coherent, the copies of `from` being the truth. `step` does the work.
+ * From GATHERING (`from` old), OLD (old) or NEW (new).
+ */
+POLUS_EXPORT long polus_runtime_begin(long set, long from);
+
+/** Ends coherence; the copies of `keep` live on, in private memory; the others are retired. */
+POLUS_EXPORT long polus_runtime_end(long set, long keep);
+
+/** Works on what `begin` or `end` started for about `microseconds`; returns 0 when it is done, else 1. */
+POLUS_EXPORT long polus_runtime_step(long set, long microseconds);
+
+/** Forgets a set that gathers, or of which only the old copies live. Its number is used again. */
+POLUS_EXPORT long polus_runtime_drop(long set);
+
+/**
+ * The calls around fork, by the hooks of libc's functions; `child` says on whose side it returned. Where the
+ * first one fails nothing may be forked; the second must not be called then.
+ */
+POLUS_EXPORT long polus_runtime_before_fork(void);
+POLUS_EXPORT void polus_runtime_after_fork(long child);
+
+/** Whether a store to these bytes would be caught: 1 or 0. */
+POLUS_EXPORT long polus_runtime_guards(const void *at, size_t size);
+
+/** Stores bytes as a caught store would: for system calls that the hooks perform aside. */
+POLUS_EXPORT void polus_runtime_store(void *at, const void *bytes, size_t size);
+
+/**
+ * The program's own action for SIGSEGV or SIGTRAP, which stands behind ours: rt_sigaction(2) with the
+ * kernel's structures (handler, flags, restorer, mask: four words of eight bytes). -1 for other signals.
+ */
+POLUS_EXPORT long polus_runtime_action(long signal, const void *to, void *before);
+
+enum polus_hook_flags {
+  POLUS_HOOK_NEEDED = 1,      /* without it no data may change */
+  POLUS_HOOK_ALTERNATIVE = 2, /* only where the one before it is not there */
+  POLUS_HOOK_CALLED = 4,      /* not redirected: we only call it */
+};
+
+/**
+ * A function of the C library that stays redirected to one of the runtime's for as long as the process
+ * lives, at whatever level its updates stand. `previous` calls the function as it was; the engine writes it
+ * before the first call can come.
+ */
+struct polus_hook {
+  char name[24];
+  void *hook;
+  void *previous;
+  uint64_t flags;
+};
+
+/** The last one has no name. */
+extern POLUS_EXPORT struct polus_hook polus_hooks[];
+
+/**
+ * Clears SIGSEGV and SIGTRAP from the masks of all of the program's handlers: a thread that blocks a signal
+ * which the processor raises is killed. The engine does the same to the threads' own masks.
+ */
+POLUS_EXPORT long polus_runtime_unblock(void);
+
+/* For patches; documented in polus.h. */
+POLUS_EXPORT void *polus_twin_of(const void *object);
+POLUS_EXPORT void *polus_allocate(size_t size);
+POLUS_EXPORT void polus_release(void *object);
+
+#endif
