@@ -4,6 +4,10 @@
  * knows nothing of ptrace. A test may put a recorded or fake engine in its place.
  */
 import type { Address } from "./address.js";
+import type { Inspection, ProgramNames } from "./inspection.js";
+
+export type * from "./ctypes.js";
+export type * from "./inspection.js";
 
 /** What a failure means for the caller; the names of `language.md`'s exit codes. */
 export type FailureKind = "invalid" | "refused" | "failed" | "inconsistent";
@@ -45,6 +49,44 @@ export interface Replacement {
   readonly with?: string;
 }
 
+/** A function of the target or of the patch; of the patch's own if both have one of that name. */
+export interface FunctionName {
+  readonly name: string;
+  readonly scope?: FunctionScope;
+}
+
+/**
+ * Bytes of an old and of a new object, by the names and types of the program and of the patch.
+ * @throws EngineError refused
+ */
+export type ObjectSizes = (
+  program: ProgramNames,
+  patch: ProgramNames,
+) => { readonly old: number; readonly new: number };
+
+/** One `data` item: objects that change their layout, and the patch's functions that carry them over. */
+export interface DataRequest {
+  readonly name: string;
+  readonly objects:
+    | {
+        /** The program's global of the item's name. */
+        readonly kind: "global";
+        readonly scope?: FunctionScope;
+        /** The new object, in the patch. */
+        readonly new: string;
+      }
+    | {
+        /** Every object that a function visits. */
+        readonly kind: "each";
+        readonly each: FunctionName;
+        readonly size: ObjectSizes;
+        readonly onNew?: FunctionName;
+        readonly onFree?: FunctionName;
+      };
+  readonly forward: string;
+  readonly backward: string;
+}
+
 /** One `patch` of an update, its bytes already read (and hashed) from one open descriptor. */
 export interface PatchRequest {
   readonly name: string;
@@ -54,6 +96,7 @@ export interface PatchRequest {
   /** SHA-256 of `bytes`, lower-case hex. */
   readonly digest: string;
   readonly replacements: readonly Replacement[];
+  readonly data: readonly DataRequest[];
 }
 
 /** A named rollback point: the state after the first `position` patches (0 = `start`). */
@@ -75,6 +118,31 @@ export interface UpdateRequest {
   readonly points: readonly RollbackPoint[];
 }
 
+/**
+ * Something that a script wrote into a process to repair its state while it applied an update:
+ * rolling back the patch that it belongs to takes it back, where it still stands.
+ */
+export interface Repair {
+  readonly pid: number;
+  /** Number of the patch, from 0. */
+  readonly patch: number;
+  readonly taint: string;
+  readonly address: Address;
+  /** Of one length. */
+  readonly before: Uint8Array;
+  readonly after: Uint8Array;
+}
+
+/** One step of several in which an update is applied. */
+export interface ApplyStep {
+  /** The first so many patches are active afterwards; at least as many as before. */
+  readonly upTo: number;
+  /** Further steps follow: until then the run counts as unfinished, and `recover` would undo all of it. */
+  readonly more: boolean;
+  /** What was repaired since the step before; kept in the processes' records from now on. */
+  readonly repairs: readonly Repair[];
+}
+
 /** A process as it is listed, before anything is done to it. */
 export interface ProcessInfo {
   readonly pid: number;
@@ -89,6 +157,45 @@ export interface ProcessInfo {
 }
 
 export type UpdateState = "active" | "completing" | "prepared" | "interrupted" | "rolled-back";
+
+/** Where the data of a patch stands; the runtime in the process says it. */
+export type DataState =
+  | "converting"
+  /** Both versions are kept coherent. */
+  | "coexisting"
+  | "lifting"
+  /** The new version alone lives. */
+  | "complete"
+  /** The old version alone lives. */
+  | "retired";
+
+export interface DataStatus {
+  readonly state: DataState;
+  readonly items: readonly string[];
+  readonly objects: number;
+  /** Of these, those that what is under way has come to. */
+  readonly done: number;
+  /** Touches of copies that nobody should have needed any more, and where the last one was. */
+  readonly stray: number;
+  readonly strayAt: Address | null;
+}
+
+/** What the runtime in a process has counted since it was loaded. */
+export interface RuntimeStatus {
+  readonly guardedPages: number;
+  /** Stores that were caught. */
+  readonly traps: number;
+  /** Runs of forward and backward functions. */
+  readonly transfers: number;
+  /** Stores that had to be single-stepped, with their page open. */
+  readonly slow: number;
+  /** Instructions that were rewritten to store and synchronise directly. */
+  readonly rewritten: number;
+  /** Children that got memory of their own. */
+  readonly forked: number;
+  /** It has met an inconsistency in itself. */
+  readonly damaged: boolean;
+}
 
 /** One update that a process's record tells of. */
 export interface UpdateStatus {
@@ -106,6 +213,8 @@ export interface UpdateStatus {
     readonly digest: string;
     readonly active: boolean;
     readonly functions: readonly string[];
+    /** `null`: it changes no data, or nothing of its data's versions is left. */
+    readonly data: DataStatus | null;
   }[];
 }
 
@@ -116,6 +225,8 @@ export interface ProcessStatus {
   readonly buildId: string | null;
   /** Oldest first; rolled-back ones included. */
   readonly updates: readonly UpdateStatus[];
+  /** `null`: no update has changed data. */
+  readonly runtime: RuntimeStatus | null;
 }
 
 /** Progress, in the order in which it happens. Field names are those of the JSON output. */
@@ -156,8 +267,31 @@ export type EngineEvent =
       readonly tid: number;
       readonly function: string;
     }
+  | {
+      /** Both versions of a patch's data are kept coherent from now on. */
+      readonly event: "coexisting";
+      readonly pid: number;
+      readonly update: string;
+      readonly patch: string;
+      readonly objects: number;
+    }
+  | {
+      /** Only the new version of a patch's data lives on; or, after a rollback, only the old one. */
+      readonly event: "completed" | "retired";
+      readonly pid: number;
+      readonly update: string;
+      readonly patch: string;
+    }
   | { readonly event: "process_born"; readonly pid: number; readonly parent: number }
   | { readonly event: "process_gone"; readonly pid: number; readonly why: "exited" | "exec" }
+  | {
+      /** A rollback has taken a repair back, or left it alone since something else stands there now. */
+      readonly event: "repair_undone" | "repair_left";
+      readonly pid: number;
+      readonly update: string;
+      readonly taint: string;
+      readonly address: string;
+    }
   | { readonly event: "waiting"; readonly pid: number; readonly why: string };
 
 export type EventSink = (event: EngineEvent) => void;
@@ -218,8 +352,28 @@ export interface Session {
     readonly imports: number;
   }>;
 
-  /** Verifies, prepares in all processes, then activates in all; on an error everything is as before. */
-  apply(update: UpdateRequest): Promise<OperationResult>;
+  /**
+   * Verifies, prepares in all processes, then activates in all; on an error everything is as before.
+   * Without a step all patches at once, with one store; a step that finds its patches active writes
+   * down its repairs and whether it was the last.
+   */
+  apply(update: UpdateRequest, step?: ApplyStep): Promise<OperationResult>;
+
+  /**
+   * Maps the patches of an update, so that their functions can be called and their variables be
+   * read before they are active. Nothing that the program does changes.
+   */
+  stage(update: UpdateRequest): Promise<void>;
+
+  /**
+   * Writes down what is about to be written to repair the state for an update, in place of what was
+   * announced before: whoever finds us gone takes it back. `apply` takes it over; without repairs it
+   * is forgotten. No effect in processes that carry no record: only `stage` makes one.
+   */
+  announce(update: UpdateRequest, repairs: readonly Repair[]): Promise<void>;
+
+  /** What a patch's link-time addresses are relative to in a process; `null` if it is not mapped there. */
+  patchBase(pid: number, digest: string): Address | null;
 
   /**
    * Takes updates back, newest first, to `point` of `update` (default: the newest
@@ -233,11 +387,17 @@ export interface Session {
   /** Finishes or undoes an interrupted run; "skipped" when there is none. */
   recover(): Promise<OperationResult>;
 
-  /** Frames of replaced functions that are still on a stack, for all processes of the session. */
-  activeFrames(update: string): Promise<readonly ActiveFrame[]>;
+  /**
+   * Frames of replaced functions that are still on a stack, for all processes of the session. Changed
+   * data whose versions nobody needs side by side any more is completed on the way.
+   */
+  complete(update: string): Promise<readonly ActiveFrame[]>;
 
   /** Stacks of all threads of one process. */
   stacks(pid: number): Promise<readonly ThreadStack[]>;
+
+  /** A typed look at one process of the session. */
+  inspect(pid: number): Promise<Inspection>;
 
   close(): Promise<void>;
 }
@@ -251,9 +411,33 @@ export interface FileVerification {
   readonly problems: readonly EngineError[];
 }
 
+/** What a watch tells. */
+export type WatchEvent =
+  /** Stands at its program's entry point, no instruction of which has run, until `resume`. */
+  | { readonly event: "started"; readonly pid: number }
+  /** Runs a watched program, and could not be stopped at its entry point. */
+  | { readonly event: "missed"; readonly pid: number }
+  | { readonly event: "born"; readonly pid: number; readonly parent: number }
+  /** After an `exec` of a watched program `started` or `missed` follows; of another one nothing. */
+  | { readonly event: "gone"; readonly pid: number; readonly why: "exited" | "exec" };
+
+/** Follows processes, their children and what those execute, until it is closed. */
+export interface Watch {
+  /** Seizes a process without stopping it. Throws EngineError refused. */
+  follow(pid: number): Promise<void>;
+  /** Lets a process go on from its program's entry point. */
+  resume(pid: number): Promise<void>;
+  /** As the engine's: only through a watch can processes be changed that it follows. */
+  open(pids: readonly number[], onEvent: EventSink): Promise<Session>;
+  /** Every process goes on, those at their entry points included; however we end, the same happens. */
+  close(): Promise<void>;
+}
+
 export interface Engine {
   /** All processes that run an executable of that base name or path (kernel threads and our own process excluded). */
   findProcesses(exe: string): Promise<readonly ProcessInfo[]>;
+  /** Their pids alone, which costs little. */
+  findPids(exe: string): Promise<readonly number[]>;
   /** One process; throws `refused` NO_SUCH_PROCESS, KERNEL_THREAD, OWN_PROCESS, PERMISSION… */
   processInfo(pid: number): Promise<ProcessInfo>;
   /** Its descendants, parents before children, itself not included. */
@@ -262,9 +446,15 @@ export interface Engine {
   status(pid: number): Promise<ProcessStatus | null>;
   /** Every process that carries updates and that we may read. */
   statusOfAll(): Promise<readonly ProcessStatus[]>;
+  /** The names and types of a program on disk. */
+  examine(exe: string): Promise<ProgramNames>;
+  /** The names and types of a patch object, by its debug information. */
+  examinePatch(bytes: Uint8Array): ProgramNames;
   /** Verifies an update against a file on disk. */
   verifyFile(exe: string, update: UpdateRequest): Promise<FileVerification>;
   open(pids: readonly number[], onEvent: EventSink): Promise<Session>;
+  /** Watches for starts of executables, each a base name or a path. */
+  watch(exes: readonly string[], onEvent: (event: WatchEvent) => void): Promise<Watch>;
   /** What this machine allows and lacks. */
   doctor(): Promise<readonly Finding[]>;
 }

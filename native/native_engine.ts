@@ -7,9 +7,13 @@ import {
   type Finding,
   type ProcessInfo,
   type ProcessStatus,
+  type ProgramNames,
   type Session,
   type UpdateRequest,
+  type Watch,
+  type WatchEvent,
 } from "./engine.js";
+import { namesOfFile, namesOfPatch } from "./inspect/program_file.js";
 import type { ModuleCache } from "./process/modules.js";
 import {
   descendantsOf,
@@ -25,13 +29,19 @@ import { verifyFile } from "./session/verify_file.js";
 import { EngineSession } from "./session/session.js";
 import { statusOf } from "./session/status.js";
 import { onTarget, TargetProcess } from "./session/target_process.js";
+import { EngineWatch } from "./session/watch.js";
+
+function pidsRunning(exe: string): readonly number[] {
+  return listPids().filter((pid) => {
+    const link = pid === process.pid ? null : readExe(pid);
+    return link !== null && namesExecutable(link.path, exe);
+  });
+}
 
 export class NativeEngine implements Engine {
   findProcesses(exe: string): Promise<readonly ProcessInfo[]> {
     const found: ProcessInfo[] = [];
-    for (const pid of listPids()) {
-      const link = pid === process.pid ? null : readExe(pid);
-      if (link === null || !namesExecutable(link.path, exe)) continue;
+    for (const pid of pidsRunning(exe)) {
       try {
         found.push(processInfo(pid));
       } catch (error) {
@@ -39,6 +49,10 @@ export class NativeEngine implements Engine {
       }
     }
     return Promise.resolve(found);
+  }
+
+  findPids(exe: string): Promise<readonly number[]> {
+    return Promise.resolve(pidsRunning(exe));
   }
 
   processInfo(pid: number): Promise<ProcessInfo> {
@@ -88,12 +102,24 @@ export class NativeEngine implements Engine {
     return all;
   }
 
+  examine(exe: string): Promise<ProgramNames> {
+    return onTarget(0, () => namesOfFile(exe));
+  }
+
+  examinePatch(bytes: Uint8Array): ProgramNames {
+    return namesOfPatch(bytes);
+  }
+
   verifyFile(exe: string, update: UpdateRequest): Promise<FileVerification> {
     return Promise.resolve(verifyFile(exe, update));
   }
 
   open(pids: readonly number[], onEvent: EventSink): Promise<Session> {
     return onTarget(pids[0] ?? 0, () => new EngineSession(pids, onEvent));
+  }
+
+  watch(exes: readonly string[], onEvent: (event: WatchEvent) => void): Promise<Watch> {
+    return onTarget(0, () => EngineWatch.start(exes, onEvent));
   }
 
   doctor(): Promise<readonly Finding[]> {

@@ -59,6 +59,59 @@ export interface ModuleInfo {
   readonly dynamicSection: bigint | null;
 }
 
+/** What a name stands for by debug information. */
+export interface DebugName {
+  readonly kind:
+    "variable" | "function" | "enumerator" | "struct" | "union" | "enum" | "typedef" | "basic";
+  /** Path of the compilation unit. */
+  readonly source: string | null;
+  /** Of a variable or enumerator its type, of a function or type its own; 0 is `void`. */
+  readonly type: number;
+  readonly place?: "static" | "tls" | "constant" | null;
+  /** Run-time address, offset in the TLS block, or an enumerator's value. */
+  readonly value?: bigint;
+  /** Of a constant: its value. */
+  readonly bytes?: Buffer;
+  readonly declaration: boolean;
+  readonly external: boolean;
+}
+
+/** What debug information says of one type; which fields count depends on `kind`. */
+export interface DebugType {
+  readonly kind:
+    | "void"
+    | "base"
+    | "pointer"
+    | "array"
+    | "struct"
+    | "union"
+    | "enum"
+    | "typedef"
+    | "qualified"
+    | "function";
+  readonly name: string | null;
+  readonly size: number | null;
+  readonly encoding: "integer" | "character" | "boolean" | "float" | "complex";
+  readonly signed: boolean;
+  readonly declaration: boolean;
+  readonly variadic: boolean;
+  readonly prototyped: boolean;
+  readonly qualifier: "" | "const" | "volatile" | "restrict" | "_Atomic";
+  readonly target: number;
+  /** Of an array, outermost first. */
+  readonly counts: readonly (number | null)[];
+  /** Of a struct or union, or a function's parameters. */
+  readonly members: readonly {
+    readonly name: string | null;
+    readonly type: number;
+    readonly offset: number;
+    readonly firstBit: number;
+    /** 0: no bit-field. */
+    readonly bits: number;
+  }[];
+  readonly enumerators: readonly { readonly name: string; readonly value: bigint }[];
+}
+
 /** A dynamic relocation of a loaded module. */
 export interface ModuleRelocation {
   /** Run-time address of the relocated word. */
@@ -167,6 +220,13 @@ export interface TargetHandle {
   readonly __target: never;
 }
 
+/**
+ * What a tracer tells of followed processes. `started`: stands at the entry point of a program
+ * that starts are watched for, until `tracerResume`; `missed`: such a program could not be
+ * stopped there and runs.
+ */
+export type TracerEvent = "born" | "exec" | "exited" | "started" | "missed";
+
 /** Opaque: a tracer thread with its watchdog. Close it. */
 export interface TracerHandle {
   readonly __tracer: never;
@@ -182,6 +242,46 @@ export interface RemoteCall {
 export interface BorrowResult {
   /** As the kernel returned them: -errno for failures. */
   readonly results: readonly bigint[];
+  readonly tid: number;
+  readonly heldUs: number;
+}
+
+/** A function call by registers and stack; see call.h. */
+export interface RemoteFunctionCall {
+  readonly function: bigint;
+  /** At most six, in registers. */
+  readonly integers: readonly bigint[];
+  /** At most eight, of up to 16 bytes each. */
+  readonly vectors: readonly Uint8Array[];
+  /** Eight bytes each. */
+  readonly stack: readonly bigint[];
+  /** Put on the borrowed stack; `argument` counts `integers`, then `stack`, and gets the address. */
+  readonly data: readonly { readonly argument: number; readonly bytes: Uint8Array }[];
+  readonly timeLimitMs: number;
+  /** Which faults the runtime's handlers in the target take: `access` to guarded memory, or `all`. */
+  readonly faults: "none" | "access" | "all";
+  /** Numbers of system calls that seccomp filters must permit, or the call is refused. */
+  readonly needs: readonly number[];
+}
+
+/** A thread for a call; with `pc` and `sp` only as long as it stands there, 0n and 0n: anywhere. */
+export interface CallCandidate {
+  readonly tid: number;
+  readonly pc: bigint;
+  readonly sp: bigint;
+  /** Number of the system call that it was seen in there, 0 if unknown. */
+  readonly call: number;
+}
+
+export interface RemoteCallOutcome {
+  /** `kept`: from ending the program or the thread; `running`: finishes by itself; `left`: by longjmp. */
+  readonly outcome: "returned" | "crashed" | "kept" | "timed-out" | "running" | "left";
+  readonly integers: readonly [bigint, bigint];
+  readonly vector: Buffer;
+  readonly signal: number;
+  readonly pc: bigint;
+  /** Where a fault was. */
+  readonly address: bigint;
   readonly tid: number;
   readonly heldUs: number;
 }
@@ -225,13 +325,19 @@ export interface Addon {
   sharesMemory(pid: number, other: number): boolean;
   // tracer/
   /** `onEvent` hears of followed processes that are born, execute another program or end. */
-  createTracer(
-    onEvent: (kind: "born" | "exec" | "exited", pid: number, parent: number) => void,
-  ): TracerHandle;
+  createTracer(onEvent: (kind: TracerEvent, pid: number, parent: number) => void): TracerHandle;
   /** Ends the tracer thread; the kernel lets every tracee go on. */
   tracerClose(tracer: TracerHandle): void;
   /** Seizes all threads of a process and of children born from now on, without stopping any; resolves to their number. */
   tracerFollow(tracer: TracerHandle, target: TargetHandle): Promise<number>;
+  /**
+   * Followed processes that execute a program of one of these names (base names, or paths where
+   * they have a slash) are stopped at its entry point from now on; those that execute another are
+   * let go for good. A second watchdog kills us if processes stand there for 5 s with none resumed.
+   */
+  tracerWatchStarts(tracer: TracerHandle, programs: readonly string[]): Promise<void>;
+  /** Lets a process go on from its program's entry point; nothing happens to one that stands nowhere. */
+  tracerResume(tracer: TracerHandle, pid: number): Promise<void>;
   /** Runs system calls on one thread of the target that survives our death at any instant. */
   tracerBorrow(
     tracer: TracerHandle,
@@ -245,14 +351,51 @@ export interface Addon {
     changes: readonly EntryChange[],
     limitUs: number,
   ): Promise<WindowResult>;
-  /** Copies of all threads' registers and stacks, each held for microseconds. */
+  /**
+   * Copies of all threads' registers and stacks, each held for microseconds.
+   * @param unblock signals that are taken out of the threads' masks on the way; bit 0 is signal 1
+   */
   tracerSnapshot(
     tracer: TracerHandle,
     target: TargetHandle,
     mostStack: number,
+    unblock?: bigint,
   ): Promise<{
     readonly threads: readonly (ThreadSnapshot & { readonly heldUs: number })[];
     readonly missed: readonly number[];
+  }>;
+  /** Runs a function on the first of the threads that fits; it runs freely, as all others do. */
+  tracerCall(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    call: RemoteFunctionCall,
+    candidates: readonly CallCandidate[],
+  ): Promise<RemoteCallOutcome>;
+  /** All ranges while all threads are held; see moment.h. `null` where not all of a range is readable. */
+  tracerReadTogether(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    ranges: readonly { readonly address: bigint; readonly length: number }[],
+  ): Promise<{
+    readonly contents: readonly (Buffer | null)[];
+    readonly held: boolean;
+    readonly heldUs: number;
+  }>;
+  /** Compares all, then writes all or nothing, while all threads are held; see moment.h. */
+  tracerWriteTogether(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    changes: readonly {
+      readonly address: bigint;
+      readonly bytes: Uint8Array;
+      /** As long as `bytes`. */
+      readonly expected?: Uint8Array;
+    }[],
+  ): Promise<{
+    readonly written: boolean;
+    readonly before: readonly Buffer[];
+    readonly unexpected: readonly number[];
+    readonly heldUs: number;
   }>;
   /** Counts one numbered failure point; see fault.h. */
   faultPoint(): void;
@@ -276,6 +419,20 @@ export interface Addon {
   /** What the file holds at that run-time address; throws OUT_OF_RANGE. */
   fileBytes(module: ModuleHandle, address: bigint, length: number): Buffer;
   moduleRelocations(module: ModuleHandle): ModuleRelocation[];
+  // types/
+  /** Everything of that name at file scope, enumerators included; empty without DWARF. */
+  debugNames(module: ModuleHandle, name: string): DebugName[];
+  /** Variables of that name with a fixed place in functions of that name. */
+  debugStatics(module: ModuleHandle, functionName: string, name: string): DebugName[];
+  /** Up to `limit` names that begin so, sorted. */
+  debugBeginning(
+    module: ModuleHandle,
+    kind: "variable" | "function" | "type" | "source",
+    prefix: string,
+    limit: number,
+  ): string[];
+  /** A type by the number that the functions above gave. */
+  debugType(module: ModuleHandle, type: number): DebugType;
   // objects/
   readPatchObject(bytes: Uint8Array): PatchObject;
   // entries/

@@ -6,6 +6,7 @@
 #include "objects/objects_binding.h"
 #include "symbols/symbols_binding.h"
 #include "tracer/tracer_binding.h"
+#include "types/types_binding.h"
 #include "unwind/unwind_binding.h"
 
 namespace {
@@ -16,6 +17,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   polus::InitSymbols(env, exports);
   polus::InitObjects(env, exports);
   polus::InitTracer(env, exports);
+  polus::InitTypes(env, exports);
   polus::InitUnwind(env, exports);
   return exports;
 }

@@ -8,7 +8,8 @@
  * again and again. So only what the new version does counts: its own code, or the word of its
  * author (POLUS_KEEPS_REGISTERS in polus.h).
  */
-import { addon, type KeptAcross, type ModuleHandle, type PatchObject } from "../addon/addon.js";
+import { statSync } from "node:fs";
+import { addon, type KeptAcross, type PatchObject } from "../addon/addon.js";
 import { EngineError } from "../engine.js";
 import { codeOf, messageOf, type LoadedModule } from "../process/modules.js";
 import type { FoundFunction } from "../resolve/functions.js";
@@ -67,26 +68,74 @@ function changed(kept: readonly string[], one: ExchangedFunction): readonly stri
   return kept.filter((register) => all.has(whole(register)));
 }
 
-/** What the file says does not change; processes of one family share their modules. */
-const known = new WeakMap<ModuleHandle, Map<bigint, readonly KeptAcross[]>>();
+/** Callers, by the function's address; all addresses as the files have them. */
+type Results = Map<bigint, readonly KeptAcross[]>;
+
+/** The files of `module` and all others, as far as they can be told from others; null: they cannot. */
+function identityOf(module: LoadedModule, modules: readonly LoadedModule[]): string | null {
+  try {
+    return [module, ...modules]
+      .map(({ info }) => {
+        const { dev, ino, size, mtimeNs } = statSync(info.path, { bigint: true });
+        return `${dev}:${ino}:${size}:${mtimeNs}`;
+      })
+      .join(" ");
+  } catch {
+    return null;
+  }
+}
+
+/** So many sets of files are remembered: of those that a watch updates. */
+const mostRemembered = 16;
+/**
+ * What the files say does not change, wherever they are loaded. The search takes longer than all the rest of
+ * an update, and a watch makes it for the same program again and again, which waits at its start.
+ */
+const remembered = new Map<string, Results>();
+
+function resultsOf(module: LoadedModule, modules: readonly LoadedModule[]): Results {
+  const identity = identityOf(module, modules);
+  const results: Results = (identity === null ? null : remembered.get(identity)) ?? new Map();
+  if (identity === null) return results;
+  // The newest last.
+  remembered.delete(identity);
+  remembered.set(identity, results);
+  for (const oldest of remembered.keys()) {
+    if (remembered.size <= mostRemembered) break;
+    remembered.delete(oldest);
+  }
+  return results;
+}
+
+function moved(hit: KeptAcross, by: bigint): KeptAcross {
+  return {
+    ...hit,
+    function: hit.function + by,
+    callee: hit.callee + by,
+    from: hit.from + by,
+    caller: hit.caller + by,
+  };
+}
 
 function callersKeeping(
   module: LoadedModule,
   functions: readonly bigint[],
   modules: readonly LoadedModule[],
 ): readonly KeptAcross[] {
-  const results = known.get(module.handle) ?? new Map<bigint, readonly KeptAcross[]>();
-  known.set(module.handle, results);
-  const missing = functions.filter((address) => !results.has(address));
+  const { bias } = module.info;
+  const results = resultsOf(module, modules);
+  const missing = functions.filter((address) => !results.has(address - bias));
   if (missing.length > 0) {
     const hits = search(module, missing, modules);
     for (const address of missing)
       results.set(
-        address,
-        hits.filter((hit) => hit.function === address),
+        address - bias,
+        hits.filter((hit) => hit.function === address).map((hit) => moved(hit, -bias)),
       );
   }
-  return functions.flatMap((address) => results.get(address) ?? []);
+  return functions
+    .flatMap((address) => results.get(address - bias) ?? [])
+    .map((hit) => moved(hit, bias));
 }
 
 function search(

@@ -82,6 +82,24 @@ export function listPids(): number[] {
     .sort((a, b) => a - b);
 }
 
+/** Thread ids of a process, the main thread's first as the kernel lists them; empty once it is gone. */
+export function listThreads(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Empty for a thread that has ended. */
+export function readThreadName(pid: number, tid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/task/${tid}/comm`, "latin1").replace(/\n$/, "");
+  } catch {
+    return "";
+  }
+}
+
 /** Children of every process, by one pass over /proc. */
 export function childrenByParent(): ReadonlyMap<number, readonly number[]> {
   const children = new Map<number, number[]>();

@@ -4,8 +4,32 @@ import { addon } from "../addon/addon.js";
 import { EngineError, type ProcessInfo } from "../engine.js";
 import { hasEnded, readCommandLine, readExe, readMaps, readStat, readStatus } from "./proc.js";
 
+/** By file; reading a large executable takes long, and the same process is asked about again and again. */
+const buildIds = new Map<string, string | null>();
+const mostBuildIds = 64;
+
 /** Build-id of the executable of a process, `null` if it has none or cannot be read. */
 function buildIdOf(pid: number, exe: string): string | null {
+  const file = fileIdentity(pid);
+  const known = file === null ? undefined : buildIds.get(file);
+  if (known !== undefined) return known;
+  const found = readBuildId(pid, exe);
+  if (buildIds.size >= mostBuildIds) buildIds.clear();
+  if (file !== null) buildIds.set(file, found);
+  return found;
+}
+
+/** The executable as it is on disk at this moment: another one, or a changed one, has another identity. */
+function fileIdentity(pid: number): string | null {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(`/proc/${pid}/exe`, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(":");
+  } catch {
+    return null;
+  }
+}
+
+function readBuildId(pid: number, exe: string): string | null {
   const first = readMaps(pid).find((m) => m.path === exe);
   if (first === undefined) return null;
   try {

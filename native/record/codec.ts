@@ -5,20 +5,42 @@ import { highestLevel } from "../hooks/chain.js";
 import { jumpLength, mostSkipped, shortJumpLength } from "../hooks/entries.js";
 import type {
   ArenaRecord,
+  DataRecord,
   HookRecord,
   ImageRecord,
+  ItemRecord,
   PatchRecord,
   PendingRollback,
+  RepairRecord,
+  RuntimeRecord,
   TargetRecord,
   UpdateRecord,
 } from "./record.js";
 
-const format = 2;
+const format = 4;
 const mostItems = 100_000;
+/** POLUS_MOST_SETS of the runtime. */
+const mostSets = 64;
 const longestText = 4096;
+/** Bytes that one repair may hold. */
+const longestRepair = 4096;
+
+function hex(value: bigint): string {
+  return value.toString(16);
+}
+
+function encodeData({ set, items }: DataRecord): unknown {
+  return [
+    set,
+    items.map(({ name, global: g, words }) => [
+      name,
+      g === null ? null : [hex(g.old), g.oldSize, hex(g.new), g.newSize],
+      words.map(hex),
+    ]),
+  ];
+}
 
 export function encodeRecord(record: TargetRecord): Buffer {
-  const hex = (value: bigint): string => value.toString(16);
   const json = {
     format,
     arenas: record.arenas.map((a) => [a.module, hex(a.moduleStart), hex(a.base), a.planes]),
@@ -36,7 +58,7 @@ export function encodeRecord(record: TargetRecord): Buffer {
       h.plane,
       h.planes,
     ]),
-    images: record.images.map((i) => [i.digest, hex(i.base), hex(i.size)]),
+    images: record.images.map((i) => [i.digest, hex(i.base), hex(i.size), i.previous.map(hex)]),
     updates: record.updates.map((u) => ({
       name: u.name,
       description: u.description,
@@ -49,6 +71,15 @@ export function encodeRecord(record: TargetRecord): Buffer {
         p.digest,
         p.level,
         p.functions.map((f) => [f.hook, hex(f.target), f.size]),
+        p.data === null ? null : encodeData(p.data),
+      ]),
+      repairs: u.repairs.map((r) => [
+        r.patch,
+        r.taint,
+        hex(r.address),
+        r.before.toString("hex"),
+        r.after.toString("hex"),
+        ...(r.announced ? [true] : []),
       ]),
       run: [u.run.id, u.run.finished, u.run.injector, hex(u.run.injectorStart), u.run.before],
     })),
@@ -56,6 +87,10 @@ export function encodeRecord(record: TargetRecord): Buffer {
       record.pending === null
         ? null
         : [record.pending.id, record.pending.selector, record.pending.update, record.pending.point],
+    runtime:
+      record.runtime === null
+        ? null
+        : [record.runtime.digest, record.runtime.symbols.map((s) => [s.name, hex(s.address)])],
   };
   return Buffer.from(JSON.stringify(json), "utf8");
 }
@@ -161,16 +196,17 @@ function decodeHook(value: unknown, arenas: number): HookRecord {
 }
 
 function decodeImage(value: unknown): ImageRecord {
-  const [sum, base, size] = list(value, "an image");
+  const [sum, base, size, previous] = list(value, "an image");
   return {
     digest: digest(sum, "an image's digest"),
     base: address(base, "an image's base"),
     size: address(size, "an image's size"),
+    previous: list(previous, "an image's functions").map((p) => address(p, "a function")),
   };
 }
 
 function decodePatch(value: unknown, hooks: number): PatchRecord {
-  const [name, sum, level, functions] = list(value, "a patch");
+  const [name, sum, level, functions, data] = list(value, "a patch");
   return {
     name: text(name, "a patch's name"),
     digest: digest(sum, "a patch's digest"),
@@ -183,7 +219,62 @@ function decodePatch(value: unknown, hooks: number): PatchRecord {
         size: count(size, "a function's size", 2 ** 31),
       };
     }),
+    data: data === null ? null : decodeData(data),
   };
+}
+
+function decodeData(value: unknown): DataRecord {
+  const [set, items] = list(value, "data");
+  return {
+    set: set === null ? null : count(set, "a set", mostSets - 1),
+    items: list(items, "data items").map((entry): ItemRecord => {
+      const [name, global, words] = list(entry, "a data item");
+      return {
+        name: text(name, "a data item's name"),
+        global: decodeGlobal(global),
+        words: list(words, "words").map((w) => address(w, "a word's address")),
+      };
+    }),
+  };
+}
+
+function decodeGlobal(value: unknown): ItemRecord["global"] {
+  if (value === null) return null;
+  const [old, oldSize, fresh, newSize] = list(value, "a global");
+  return {
+    old: address(old, "a global's address"),
+    oldSize: count(oldSize, "a global's size", 2 ** 31),
+    new: address(fresh, "a global's address"),
+    newSize: count(newSize, "a global's size", 2 ** 31),
+  };
+}
+
+function decodeRuntime(value: unknown): RuntimeRecord | null {
+  if (value === null) return null;
+  const [sum, symbols] = list(value, "the runtime");
+  return {
+    digest: digest(sum, "the runtime's digest"),
+    symbols: list(symbols, "symbols").map((entry) => {
+      const [name, at] = list(entry, "a symbol");
+      return { name: text(name, "a symbol's name"), address: address(at, "a symbol's address") };
+    }),
+  };
+}
+
+function decodeRepair(value: unknown, patches: number): RepairRecord {
+  const [patch, taint, at, before, after, announced = false] = list(value, "a repair");
+  if (typeof announced !== "boolean") throw new DamagedRecord("a repair's state is no truth value");
+  const repair = {
+    patch: count(patch, "a repair's patch", patches - 1),
+    taint: text(taint, "a taint's name"),
+    address: address(at, "a repair's address"),
+    before: bytes(before, "what a repair found", longestRepair),
+    after: bytes(after, "what a repair wrote", longestRepair),
+    announced,
+  };
+  if (repair.before.length !== repair.after.length || repair.after.length === 0)
+    throw new DamagedRecord("a repair's bytes do not fit");
+  return repair;
 }
 
 function decodeUpdate(value: unknown, hooks: number): UpdateRecord {
@@ -192,6 +283,7 @@ function decodeUpdate(value: unknown, hooks: number): UpdateRecord {
   if (typeof finished !== "boolean") throw new DamagedRecord("a run's end is not a truth value");
   if (u["scope"] !== "process" && u["scope"] !== "tree")
     throw new DamagedRecord("a scope is unknown");
+  const patches = list(u["patches"], "patches").map((p) => decodePatch(p, hooks));
   return {
     name: text(u["name"], "an update's name"),
     description: text(u["description"], "a description"),
@@ -205,7 +297,8 @@ function decodeUpdate(value: unknown, hooks: number): UpdateRecord {
         position: count(position, "a point's position", mostItems),
       };
     }),
-    patches: list(u["patches"], "patches").map((p) => decodePatch(p, hooks)),
+    patches,
+    repairs: list(u["repairs"], "repairs").map((r) => decodeRepair(r, patches.length)),
     run: {
       id: text(id, "a run's id"),
       finished,
@@ -246,5 +339,6 @@ export function decodeRecord(json: Buffer): TargetRecord {
     images: list(top["images"], "images").map(decodeImage),
     updates: list(top["updates"], "updates").map((u) => decodeUpdate(u, hooks.length)),
     pending: decodePending(top["pending"]),
+    runtime: decodeRuntime(top["runtime"]),
   };
 }

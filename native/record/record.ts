@@ -42,6 +42,40 @@ export interface ImageRecord {
   readonly digest: string;
   readonly base: bigint;
   readonly size: bigint;
+  /** What its labels `…$$previous` mean in it, in order: where they mean something else it is loaded anew. */
+  readonly previous: readonly bigint[];
+}
+
+/** A data item of a patch, as far as others need to know of it. */
+export interface ItemRecord {
+  readonly name: string;
+  /** The two copies of a global; `null` for an item of many objects. */
+  readonly global: {
+    readonly old: bigint;
+    readonly oldSize: number;
+    readonly new: bigint;
+    readonly newSize: number;
+  } | null;
+  /** Words of code of ours that hold the runtime's number of the item; see data/follow.ts. */
+  readonly words: readonly bigint[];
+}
+
+/**
+ * The changing data of a patch. What it does is what the runtime's control block says of the set; which
+ * copies are to live on follows from whether the patch is active.
+ */
+export interface DataRecord {
+  /** The runtime's number of the set; `null`: there is none, the items' old copies are all there is. */
+  readonly set: number | null;
+  readonly items: readonly ItemRecord[];
+}
+
+/** The runtime that lives in the process, loaded once. */
+export interface RuntimeRecord {
+  /** Its image is among the images. */
+  readonly digest: string;
+  /** What it exports. */
+  readonly symbols: readonly { readonly name: string; readonly address: bigint }[];
 }
 
 export interface PatchRecord {
@@ -49,12 +83,27 @@ export interface PatchRecord {
   readonly digest: string;
   /** Value of the selector from which the patch is active; `null`: rolled back. */
   readonly level: number | null;
+  /** `null`: it changes no data. */
+  readonly data: DataRecord | null;
   /** Hook (by its number in `hooks`) and the function that replaces it, with its size in bytes. */
   readonly functions: readonly {
     readonly hook: number;
     readonly target: bigint;
     readonly size: number;
   }[];
+}
+
+/** What a script wrote to repair the state for a patch; rolling that back restores it where it still stands. */
+export interface RepairRecord {
+  /** Number of the patch in its update. */
+  readonly patch: number;
+  readonly taint: string;
+  readonly address: bigint;
+  /** Of one length. */
+  readonly before: Buffer;
+  readonly after: Buffer;
+  /** Written down before it was made, by a step that has not come to its end. */
+  readonly announced: boolean;
 }
 
 export interface UpdateRecord {
@@ -65,6 +114,8 @@ export interface UpdateRecord {
   readonly appliedAt: string;
   readonly points: readonly { readonly name: string; readonly position: number }[];
   readonly patches: readonly PatchRecord[];
+  /** Oldest first; only of patches that are active, but for the moment of a rollback. */
+  readonly repairs: readonly RepairRecord[];
   readonly run: {
     readonly id: string;
     /** Activated everywhere, and known to be. */
@@ -91,6 +142,8 @@ export interface TargetRecord {
   /** Oldest first; the rolled-back ones of late stay for `status --all`. */
   readonly updates: readonly UpdateRecord[];
   readonly pending: PendingRollback | null;
+  /** `null`: no update has changed data yet. */
+  readonly runtime: RuntimeRecord | null;
 }
 
 export const emptyRecord: TargetRecord = {
@@ -99,6 +152,7 @@ export const emptyRecord: TargetRecord = {
   images: [],
   updates: [],
   pending: null,
+  runtime: null,
 };
 
 /** Rolled-back updates that are remembered. */
@@ -108,15 +162,27 @@ export function isRolledBack(update: UpdateRecord): boolean {
   return update.patches.every((p) => p.level === null);
 }
 
-/** Drops the oldest of those rolled-back updates that exceed the history. */
-export function trimHistory(updates: readonly UpdateRecord[]): UpdateRecord[] {
-  let excess = updates.filter(isRolledBack).length - longestHistory;
-  return updates.filter((update) => !(isRolledBack(update) && excess-- > 0));
+/** An update that is only recorded for the repairs that were to come before its first patch. */
+export function neverActive(update: UpdateRecord): boolean {
+  return !update.run.finished && isRolledBack(update);
 }
 
-/** A record with every patch above `selector` marked as rolled back. */
+/** True while the runtime in the target holds a set of the update's. */
+export function holdsData(update: UpdateRecord): boolean {
+  return update.patches.some(({ data }) => data !== null && data.set !== null);
+}
+
+/** Drops the oldest of those rolled-back updates that exceed the history and hold nothing. */
+export function trimHistory(updates: readonly UpdateRecord[]): UpdateRecord[] {
+  const isPast = (update: UpdateRecord): boolean => isRolledBack(update) && !holdsData(update);
+  let excess = updates.filter(isPast).length - longestHistory;
+  return updates.filter((update) => !(isPast(update) && excess-- > 0));
+}
+
+/** A record with every patch above `selector` marked as rolled back, and its repairs forgotten. */
 export function rolledBackTo(record: TargetRecord, selector: number): TargetRecord {
-  const updates = record.updates.map((update) => ({
+  const kept = record.updates.filter((update) => !neverActive(update) || holdsData(update));
+  const updates = kept.map((update) => ({
     ...update,
     run: update.patches.some((p) => p.level !== null && p.level > selector)
       ? { ...update.run, finished: true }
@@ -124,6 +190,7 @@ export function rolledBackTo(record: TargetRecord, selector: number): TargetReco
     patches: update.patches.map((p) =>
       p.level !== null && p.level > selector ? { ...p, level: null } : p,
     ),
+    repairs: update.repairs.filter(({ patch }) => !isAbove(update, patch, selector)),
   }));
   return { ...record, updates: trimHistory(updates), pending: null };
 }
@@ -146,6 +213,28 @@ export function trueRecord(record: TargetRecord, selector: number): TargetRecord
         : update,
     ),
   };
+}
+
+/** Whether a patch is not active when the selector has that value. */
+function isAbove(update: UpdateRecord, patch: number, selector: number): boolean {
+  const level = update.patches[patch]?.level ?? null;
+  return level === null || level > selector;
+}
+
+/** A repair whose patch is not active any more: it is to be taken back. */
+export interface DueRepair extends RepairRecord {
+  readonly update: string;
+}
+
+/** Newest first. */
+export function dueRepairs(record: TargetRecord, selector: number): readonly DueRepair[] {
+  return record.updates
+    .flatMap((update) =>
+      update.repairs
+        .filter(({ patch }) => isAbove(update, patch, selector))
+        .map((repair) => ({ ...repair, update: update.name })),
+    )
+    .reverse();
 }
 
 /** Highest level of an update, 0 if it is rolled back. */

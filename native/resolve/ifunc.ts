@@ -45,7 +45,7 @@ export function resolveIfunc(
   throw new EngineError(
     "UNRESOLVED_IMPORT",
     "refused",
-    `the patch needs ${symbol.name}, an IFUNC that this process has not resolved yet`,
+    `${symbol.name} is an IFUNC that this process has not resolved yet`,
     {
       subject: symbol.name,
     },

@@ -10,8 +10,9 @@ import {
   type PatchSymbol,
   type TargetHandle,
 } from "../addon/addon.js";
-import { EngineError } from "../engine.js";
+import { EngineError, type Replacement } from "../engine.js";
 import type { LoadedModule } from "../process/modules.js";
+import type { RuntimeRecord } from "../record/record.js";
 import { isInSource } from "./functions.js";
 import { resolveIfunc } from "./ifunc.js";
 
@@ -40,6 +41,27 @@ export function parseLabel(label: string): { readonly name: string; readonly fil
   return { name: label.slice(0, at), file };
 }
 
+const previousSuffix = "$$previous";
+
+/**
+ * `name$$previous` or `name$file.c$$previous`: the function as it is below the patch that asks, an earlier
+ * update's or the program's own. `null` for other labels.
+ */
+export function parsePrevious(label: string): Replacement | null {
+  if (!label.endsWith(previousSuffix)) return null;
+  const { name, file } = parseLabel(label.slice(0, -previousSuffix.length));
+  if (file === null || file === "") return { function: name };
+  const kind = /\.so(\.\d+)*$/.test(file) ? "library" : "source";
+  return { function: name, scope: { kind, name: file } };
+}
+
+/** The functions of a patch's labels `…$$previous`, in the order of its symbols. */
+export function previousOnes(object: PatchObject): readonly Replacement[] {
+  return object.symbols.flatMap((s) =>
+    s.dynamic && !s.defined ? (parsePrevious(s.name) ?? []) : [],
+  );
+}
+
 function unresolved(label: string, why: string, candidates: readonly string[] = []): EngineError {
   return new EngineError("UNRESOLVED_IMPORT", "refused", `the patch needs ${label}, ${why}`, {
     subject: label,
@@ -47,8 +69,28 @@ function unresolved(label: string, why: string, candidates: readonly string[] = 
   });
 }
 
+/** Code of ours has no symbol in any module of the target. */
+function ownImport(module: LoadedModule, name: string, value: bigint): Import {
+  const symbol: ElfSymbol = {
+    name,
+    address: value,
+    size: 0,
+    kind: "func",
+    binding: "global",
+    visibility: "default",
+    file: null,
+    version: null,
+    defaultVersion: true,
+    dynamic: true,
+  };
+  return { module, symbol, value };
+}
+
 export class ImportResolver {
   private readonly cache = new Map<string, Import | null>();
+  private provided: ReadonlyMap<string, bigint> = new Map();
+  private previous: ((wanted: Replacement) => bigint) | null = null;
+  private held: (label: string) => bigint | null = () => null;
 
   /**
    * @param modules in the loader's order, the executable first
@@ -59,11 +101,34 @@ export class ImportResolver {
     private readonly target: TargetHandle,
   ) {}
 
+  /** Names with addresses that come before all others: what the runtime in the target exports. */
+  provide(symbols: RuntimeRecord["symbols"]): void {
+    this.provided = new Map(symbols.map(({ name, address }) => [name, address]));
+  }
+
+  /** Says what the patches that the process carries define; their labels come before the program's. */
+  resolveHeld(of: (label: string) => bigint | null): void {
+    this.held = of;
+  }
+
+  /** Says what functions are below the patch whose imports are resolved next. */
+  resolvePrevious(of: (wanted: Replacement) => bigint): void {
+    this.previous = of;
+  }
+
   /**
    * `null`: a weak symbol that nobody defines.
    * @throws EngineError refused: UNRESOLVED_IMPORT, AMBIGUOUS_IMPORT
    */
   resolve(symbol: PatchSymbol): Import | null {
+    const wanted = parsePrevious(symbol.name);
+    const executable = this.modules[0];
+    if (wanted !== null && executable !== undefined) {
+      // Not kept: for each patch it is another one.
+      if (this.previous === null)
+        throw unresolved(symbol.name, "which there is only while the patch is applied");
+      return ownImport(executable, symbol.name, this.previous(wanted));
+    }
     const key = `${symbol.name}@${symbol.version ?? ""}`;
     const known = this.cache.get(key);
     if (known !== undefined) return known;
@@ -84,6 +149,10 @@ export class ImportResolver {
     const { name, file } = parseLabel(symbol.name);
     const executable = this.modules[0];
     if (executable === undefined) throw unresolved(symbol.name, "but the target has no modules");
+    const held = file === null ? null : this.held(symbol.name);
+    if (held !== null) return ownImport(executable, symbol.name, held);
+    const ours = file === null ? this.provided.get(name) : undefined;
+    if (ours !== undefined) return ownImport(executable, name, ours);
     if (file !== null && file !== "") return this.staticOf(executable, symbol.name, name, file);
     const own = this.globalsOf(executable, name)[0];
     if (own !== undefined) return this.import(executable, own);

@@ -2,25 +2,33 @@
 import { addon, type ModuleHandle, type TracerHandle } from "../addon/addon.js";
 import type { ActiveFrame, StackFrame, ThreadStack } from "../engine.js";
 import { address } from "../address.js";
-import { Arena, copyRoom } from "../hooks/arena.js";
-import { readFileSync } from "node:fs";
-import type { TargetRecord, UpdateRecord } from "../record/record.js";
+import { Arena, chainRoom, copyRoom } from "../hooks/arena.js";
+import { readThreadName } from "../process/proc.js";
+import type { PatchRecord, TargetRecord, UpdateRecord } from "../record/record.js";
 import { onTarget, type TargetProcess } from "./target_process.js";
 
 const mostStack = 1 << 20;
 const mostFrames = 256;
 
-interface OldCode {
+/** A range of code, and what it is called where it is found active. */
+export interface CodeRange {
   readonly function: string;
   readonly patch: string;
   readonly start: bigint;
   readonly end: bigint;
 }
 
-/** Code that an update has replaced: the originals, and what earlier updates had put in their place. */
-function oldCode(record: TargetRecord, update: UpdateRecord): OldCode[] {
-  const ranges: OldCode[] = [];
-  for (const patch of update.patches) {
+/**
+ * Code that an update, or one patch of it, has replaced: the originals, and what earlier updates had put
+ * in their place.
+ */
+export function oldCode(
+  record: TargetRecord,
+  update: UpdateRecord,
+  only?: PatchRecord,
+): CodeRange[] {
+  const ranges: CodeRange[] = [];
+  for (const patch of only === undefined ? update.patches : [only]) {
     const level = patch.level;
     if (level === null) continue;
     for (const { hook: number } of patch.functions) {
@@ -47,19 +55,55 @@ function oldCode(record: TargetRecord, update: UpdateRecord): OldCode[] {
   return ranges;
 }
 
-/** Frames of old code on any thread of the process. What cannot be unwound is looked at word by word. */
-export async function activeFramesOf(
+/** Stubs and chains of a patch's functions: a thread that stands there may have been sent to either version. */
+export function dispatchCode(record: TargetRecord, patch: PatchRecord): CodeRange[] {
+  return patch.functions.flatMap(({ hook: number }) => {
+    const hook = record.hooks[number];
+    const base = hook === undefined ? undefined : record.arenas[hook.arena]?.base;
+    if (hook === undefined || base === undefined) return [];
+    const arena = new Arena(base);
+    const name = { function: hook.function, patch: patch.name };
+    const range = (start: bigint, size: number): CodeRange => ({
+      ...name,
+      start,
+      end: start + BigInt(size),
+    });
+    return [
+      range(arena.stub(hook.index), Number(arena.copy(hook.index) - arena.stub(hook.index))),
+      ...hook.planes.map((plane) => range(arena.cell(hook.index, plane), chainRoom)),
+    ];
+  });
+}
+
+/** All code of a patch's image, its functions by name. */
+export function newCode(record: TargetRecord, patch: PatchRecord): CodeRange[] {
+  const named = patch.functions.map(({ hook, target, size }) => ({
+    function: record.hooks[hook]?.function ?? patch.name,
+    patch: patch.name,
+    start: target,
+    end: target + BigInt(size),
+  }));
+  const image = record.images.find(({ digest }) => digest === patch.digest);
+  if (image === undefined) return named;
+  const whole = { function: `(patch ${patch.name})`, patch: patch.name };
+  return [...named, { ...whole, start: image.base, end: image.base + image.size }];
+}
+
+/** What threads are inside of, and those that did not stop to be looked at. */
+export interface ActiveCode {
+  readonly frames: readonly ActiveFrame[];
+  readonly missed: readonly number[];
+}
+
+/** Frames inside of ranges on any thread of a process. What cannot be unwound is looked at word by word. */
+export async function activeCodeOf(
   tracer: TracerHandle,
   process: TargetProcess,
-  updateName: string,
-): Promise<ActiveFrame[]> {
-  const record = process.record();
-  const update = record.updates.findLast((u) => u.name === updateName);
-  if (update === undefined) return [];
-  const ranges = oldCode(record, update);
-  const inside = (pc: bigint): OldCode | undefined =>
+  ranges: readonly CodeRange[],
+): Promise<ActiveCode> {
+  const inside = (pc: bigint): CodeRange | undefined =>
     ranges.find((r) => pc >= r.start && pc < r.end);
-  const { threads } = await onTarget(process.pid, () =>
+  const { threads, missed } = await onTarget(process.pid, () =>
     addon.tracerSnapshot(tracer, process.handle, mostStack),
   );
   const modules = handles(process);
@@ -77,19 +121,23 @@ export async function activeFramesOf(
       found.push({ pid: process.pid, tid: thread.tid, function: code.function, patch: code.patch });
     }
   }
-  return found;
+  return { frames: found, missed };
+}
+
+/** Frames of an update's old code on any thread of the process. */
+export async function activeFramesOf(
+  tracer: TracerHandle,
+  process: TargetProcess,
+  updateName: string,
+): Promise<readonly ActiveFrame[]> {
+  const record = process.record();
+  const update = record.updates.findLast((u) => u.name === updateName);
+  if (update === undefined) return [];
+  return (await activeCodeOf(tracer, process, oldCode(record, update))).frames;
 }
 
 function handles(process: TargetProcess): ModuleHandle[] {
   return process.modules.map((m) => m.handle);
-}
-
-function threadName(pid: number, tid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/task/${tid}/comm`, "latin1").trimEnd();
-  } catch {
-    return "";
-  }
 }
 
 /** Stacks of all threads, symbols by the modules and by our own record. */
@@ -105,7 +153,7 @@ export async function stacksOf(
     const { frames, incomplete } = addon.unwind(process.pid, modules, thread, mostFrames);
     return {
       tid: thread.tid,
-      name: threadName(process.pid, thread.tid),
+      name: readThreadName(process.pid, thread.tid),
       frames: frames.map((f) => describe(process, f.pc)),
       incomplete,
     };
@@ -113,7 +161,7 @@ export async function stacksOf(
   for (const tid of missed)
     stacks.push({
       tid,
-      name: threadName(process.pid, tid),
+      name: readThreadName(process.pid, tid),
       frames: [],
       incomplete: "it did not stop",
     });

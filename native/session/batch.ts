@@ -1,19 +1,30 @@
 /** One `apply` over several processes: prepared everywhere, then activated everywhere, or nowhere. */
 import { randomUUID } from "node:crypto";
 import type { TracerHandle } from "../addon/addon.js";
-import type { EventSink } from "../engine.js";
+import {
+  EngineError,
+  type EventSink,
+  type PatchRequest,
+  type Repair,
+  type UpdateRequest,
+} from "../engine.js";
 import { readStat } from "../process/proc.js";
 import { topLevel, type UpdateRecord } from "../record/record.js";
-import { prepare } from "./prepare.js";
+import type { PlannedSet } from "../data/items.js";
+import { undoWithData, type ChangingData } from "./changing_data.js";
+import { prepare, type PrepareMetrics } from "./prepare.js";
 import {
   markFinished,
   onMember,
   onTarget,
-  undoTo,
   whileAlive,
   type TargetProcess,
 } from "./target_process.js";
-import { missingPatches, planUpdate, type ReadUpdate, type UpdatePlan } from "./update_plan.js";
+import { missingPatches, type ReadUpdate } from "./read_update.js";
+import { planUpdate, type UpdatePlan } from "./update_plan.js";
+
+/** How often room is looked for that the program does not take at the same time. */
+const mostPlans = 5;
 
 export interface Metrics {
   stallUsMax: number;
@@ -22,6 +33,22 @@ export interface Metrics {
 
 /** What an update means for each process, worked out before the first byte is written. */
 export type Plans = ReadonlyMap<TargetProcess, UpdatePlan>;
+
+/** What one step of an update's application is to do. */
+export interface Step {
+  /** Of the patches that a process lacks those that become active. */
+  readonly upTo: number;
+  readonly repairs: readonly Repair[];
+}
+
+/** Those of the missing patches that a step activates. */
+export function missingUpTo(
+  missing: readonly PatchRequest[],
+  request: UpdateRequest,
+  upTo: number,
+): readonly PatchRequest[] {
+  return missing.filter((patch) => request.patches.indexOf(patch) < upTo);
+}
 
 /** A run, marked unfinished until every process is known to be active. */
 export function newRun(): UpdateRecord["run"] {
@@ -47,14 +74,23 @@ export class Batch {
     private readonly tracer: TracerHandle,
     private readonly update: ReadUpdate,
     private readonly run: UpdateRecord["run"],
+    private readonly step: Step,
     /** Of the processes that were there when the update was looked at; others are planned late. */
     private readonly plans: Plans,
+    private readonly data: ChangingData,
     private readonly onEvent: EventSink,
     private readonly metrics: Metrics,
   ) {}
 
+  /** Of the last process that was planned: one that is born of it has the same addresses. */
+  private sets: readonly PlannedSet[] = [];
+
   /** Processes that were old until this batch made them new. */
   flips = 0;
+
+  get runId(): string {
+    return this.run.id;
+  }
 
   get activated(): TargetProcess[] {
     return this.prepared.filter((p) => p.active).map((p) => p.member);
@@ -64,17 +100,37 @@ export class Batch {
   async prepare(member: TargetProcess): Promise<boolean> {
     const plan =
       this.plans.get(member) ?? (await onTarget(member.pid, () => this.planLate(member)));
-    if (plan === null) return false;
-    const { stallUs, stoppedThreads } = await prepare(this.tracer, member, plan, this.onEvent);
+    if (plan === null) {
+      await this.data.begin(member, this.update.request.name, this.sets);
+      return false;
+    }
+    const { stallUs, stoppedThreads } = await this.prepareAsPlanned(member, plan);
     this.metrics.stallUsMax = Math.max(this.metrics.stallUsMax, stallUs);
     this.metrics.stoppedThreadsMax = Math.max(this.metrics.stoppedThreadsMax, stoppedThreads);
-    this.prepared.push({
-      member,
-      before: plan.selectorBefore,
-      after: plan.selectorAfter,
-      active: false,
-    });
+    await this.data.begin(member, this.update.request.name, this.sets);
     return true;
+  }
+
+  /** The program may map memory itself where the plan has found room: then another plan is made. */
+  private async prepareAsPlanned(
+    member: TargetProcess,
+    first: UpdatePlan,
+  ): Promise<PrepareMetrics> {
+    for (let plan = first, attempt = 1; ; attempt++) {
+      this.sets = plan.sets;
+      try {
+        const metrics = await prepare(this.tracer, member, plan, this.onEvent);
+        const { selectorBefore: before, selectorAfter: after } = plan;
+        this.prepared.push({ member, before, after, active: false });
+        return metrics;
+      } catch (error) {
+        const taken = error instanceof EngineError && error.code === "NO_ROOM";
+        if (!taken || attempt >= mostPlans) throw error;
+        const another = await onTarget(member.pid, () => this.planLate(member));
+        if (another === null) throw error;
+        plan = another;
+      }
+    }
   }
 
   /** For a process that was born since, or has the update; `null`: there is nothing to prepare. */
@@ -87,8 +143,12 @@ export class Batch {
       return null;
     }
     const selector = member.control?.selector ?? 0;
-    const missing = missingPatches(record, selector, this.update.request);
-    return missing.length === 0 ? null : planUpdate(member, this.update, missing, this.run);
+    const { request } = this.update;
+    const { upTo, repairs } = this.step;
+    const missing = missingUpTo(missingPatches(record, selector, request), request, upTo);
+    return missing.length === 0
+      ? null
+      : planUpdate(member, this.update, missing, this.run, repairs);
   }
 
   /**
@@ -118,6 +178,7 @@ export class Batch {
 
   /** Back to before in every process that came so far. */
   async undo(): Promise<void> {
-    for (const p of this.prepared) await whileAlive(p.member, () => undoTo(p.member, p.before));
+    for (const p of this.prepared)
+      await whileAlive(p.member, () => undoWithData(p.member, p.before, this.data));
   }
 }

@@ -106,6 +106,21 @@ export class HookPlanner {
     return hook;
   }
 
+  /** What a function is below a level: an earlier update's, or the program's own. It must be hooked. */
+  previousOf(f: FoundFunction, level: number): bigint {
+    const number = this.hookFor(f);
+    const below = (this.wanted.get(number) ?? []).filter((entry) => entry.number < level);
+    return below.sort((a, b) => b.number - a.number)[0]?.target ?? this.originalOf(number);
+  }
+
+  /** Address of code that calls a hooked function as the program's file has it. */
+  originalOf(number: number): bigint {
+    const hook = this.hooks[number];
+    const base = hook === undefined ? undefined : this.arenas[hook.arena]?.base;
+    if (hook === undefined || base === undefined) throw new Error("no such hook");
+    return new Arena(base).copy(hook.index);
+  }
+
   /** The hook of a function: the one it has, or a new one with its stub and relocated entry. */
   private hookFor(f: FoundFunction): number {
     const known = this.byAddress.get(f.address);

@@ -2,14 +2,16 @@
 import { EngineError, type EventSink, type OperationResult } from "../engine.js";
 import type { ModuleCache } from "../process/modules.js";
 import { listPids, readStat } from "../process/proc.js";
-import { isRolledBack, topLevel, type UpdateRecord } from "../record/record.js";
 import {
-  markFinished,
-  needsRecovery,
-  TargetProcess,
-  undoTo,
-  whileAlive,
-} from "./target_process.js";
+  dueRepairs,
+  isRolledBack,
+  rolledBackTo,
+  topLevel,
+  type UpdateRecord,
+} from "../record/record.js";
+import { hasAnnounced } from "./announced.js";
+import { undoWithRepairs, type Means } from "./repairs.js";
+import { markFinished, needsRecovery, TargetProcess, whileAlive } from "./target_process.js";
 
 /** An unfinished run, and whom it concerns. */
 interface Interrupted {
@@ -57,6 +59,7 @@ function relatives(
 export async function recoverAll(
   members: readonly TargetProcess[],
   cache: ModuleCache,
+  means: Means,
   onEvent: EventSink,
 ): Promise<OperationResult> {
   const touched = new Set<number>();
@@ -65,8 +68,9 @@ export async function recoverAll(
     if ((await whileAlive(member, () => needsRecovery(member))) === true) due.push(member);
   }
   const runs = new Set(due.flatMap(unfinished).map((u) => u.run.id));
-  for (const update of due.flatMap(unfinished)) {
-    if (injectorAlive(update.run)) {
+  for (const update of due.flatMap((member) => member.record().updates)) {
+    const isUnderWay = (!update.run.finished && !isRolledBack(update)) || hasAnnounced(update);
+    if (isUnderWay && injectorAlive(update.run)) {
       throw new EngineError(
         "RUN_IN_PROGRESS",
         "refused",
@@ -78,10 +82,10 @@ export async function recoverAll(
   const everyone =
     due.length === 0 ? [] : [...members, ...relatives(members, runs, cache)].filter((m) => m.alive);
   for (const member of everyone) {
-    await whileAlive(member, () => {
+    await whileAlive(member, async () => {
       const pending = member.control === null ? null : member.record().pending;
       if (pending === null) return;
-      undoTo(member, pending.selector);
+      await undoWithRepairs(member, pending.selector, means);
       touched.add(member.pid);
       onEvent({ event: "recovered", pid: member.pid, update: pending.update, how: "finished" });
     });
@@ -96,13 +100,16 @@ export async function recoverAll(
       );
       if (update !== null && update !== undefined) concerned.push({ update, process });
     }
+    // One that was between two of its steps is not finished, however far each process came.
     const everywhere = concerned.every(
-      ({ update, process }) => (process.control?.selector ?? 0) >= topLevel(update),
+      ({ update, process }) =>
+        update.patches.every(({ level }) => level !== null) &&
+        (process.control?.selector ?? 0) >= topLevel(update),
     );
     for (const { update, process } of concerned) {
-      await whileAlive(process, () => {
+      await whileAlive(process, async () => {
         if (everywhere) markFinished(process, id);
-        else undoTo(process, update.run.before);
+        else await undoWithRepairs(process, update.run.before, means);
         touched.add(process.pid);
         onEvent({
           event: "recovered",
@@ -112,6 +119,24 @@ export async function recoverAll(
         });
       });
     }
+  }
+  // A rollback of one process writes no intent: who dies between its store and the repairs leaves these.
+  for (const member of everyone) {
+    await whileAlive(member, async () => {
+      const { control } = member;
+      if (control === null || !needsRecovery(member)) return;
+      const due = dueRepairs(member.record(), control.selector);
+      await means.restore(member, control.selector);
+      control.write(rolledBackTo(member.record(), control.selector));
+      touched.add(member.pid);
+      for (const update of new Set(due.map((repair) => repair.update))) {
+        onEvent({ event: "recovered", pid: member.pid, update, how: "finished" });
+      }
+    });
+  }
+  for (const member of members) {
+    const ended = await whileAlive(member, () => means.data.settle(member));
+    if (ended !== null && ended.changed > 0) touched.add(member.pid);
   }
   return {
     result: touched.size > 0 ? "done" : "skipped",

@@ -8,6 +8,7 @@ import {
   type TargetRecord,
   type UpdateRecord,
 } from "../record/record.js";
+import type { Means } from "./repairs.js";
 import { onTarget, whileAlive, type TargetProcess } from "./target_process.js";
 
 export interface RollbackTarget {
@@ -86,6 +87,12 @@ function aim(process: TargetProcess, to: RollbackTarget | undefined): Aim | null
   }
   const update = active.find((u) => u.name === to.update);
   if (update === undefined) return null;
+  // It may stand at or below the point already, by an earlier rollback or a step that was the last.
+  const standing = update.patches.filter(({ level }) => level !== null).length;
+  if (standing <= point.position) {
+    const above = topLevel(update) < (process.control?.selector ?? 0);
+    return above ? { selector: topLevel(update), update: to.update, point: to.point } : null;
+  }
   const selector = selectorAt(record, update, point.position);
   return selector < (process.control?.selector ?? 0)
     ? { selector, update: to.update, point: to.point }
@@ -96,12 +103,14 @@ function aim(process: TargetProcess, to: RollbackTarget | undefined): Aim | null
  * Rolls back in all processes of the scope, or says that there is nothing to.
  * @param scope asked again after each pass: a child may be born of a process whose turn has not come
  * @param essential processes whose end is an error; others may come and go
+ * @param means take back the repairs and the data of what is rolled back
  * @throws EngineError refused: UNKNOWN_UPDATE, UNKNOWN_POINT; inconsistent RECORD_DAMAGED
  */
 export async function rollBackTo(
   scope: () => readonly TargetProcess[],
   essential: ReadonlySet<TargetProcess>,
   to: RollbackTarget | undefined,
+  means: Means,
   onEvent: EventSink,
 ): Promise<RollbackResult> {
   const aimAt = async (
@@ -137,6 +146,9 @@ export async function rollBackTo(
       if (what !== null) todo.push({ process, what });
     }
     if (todo.length === 0) break;
+    for (const { process, what } of todo) {
+      await whileAlive(process, () => means.data.beforeRollback(process, what.selector));
+    }
     // The intent first, everywhere: a rollback that is cut short can be finished by `recover`.
     if (todo.length > 1) {
       for (const { process, what } of todo) {
@@ -162,9 +174,13 @@ export async function rollBackTo(
       });
     }
     for (const { process, what } of todo) {
+      await whileAlive(process, () => means.restore(process, what.selector));
       await whileAlive(process, () =>
         process.control?.write(rolledBackTo(process.record(), what.selector)),
       );
+      const holds = await whileAlive(process, () => means.data.trySettle(process));
+      for (const { pid, tid, function: name } of holds ?? [])
+        onEvent({ event: "completing", pid, tid, function: name });
     }
   }
   const counts = [...done.values()];

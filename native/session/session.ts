@@ -1,31 +1,43 @@
 /** The engine's session: one set of processes, one operation after another. */
 import { addon, type TracerHandle } from "../addon/addon.js";
+import { address, type Address } from "../address.js";
 import {
   EngineError,
   type ActiveFrame,
+  type ApplyStep,
   type EventSink,
+  type Inspection,
   type OperationResult,
   type ProcessInfo,
+  type Repair,
   type Session,
   type ThreadStack,
   type UpdateRequest,
 } from "../engine.js";
+import { ProcessInspection } from "../inspect/inspection.js";
 import { descendantsOf, hasEnded } from "../process/proc.js";
 import { executableIdentity, processInfo } from "../process/process_info.js";
 import type { ModuleCache } from "../process/modules.js";
 import { isRolledBack, type UpdateRecord } from "../record/record.js";
-import { Batch, newRun, type Metrics, type Plans } from "./batch.js";
+import { hasAnnounced, repairRecords, withAnnounced, withStepNoted } from "./announced.js";
+import { Batch, missingUpTo, newRun, type Metrics, type Plans } from "./batch.js";
 import { activeFramesOf, stacksOf } from "./active_frames.js";
+import { changingData, type ChangingData } from "./changing_data.js";
+import { prepare } from "./prepare.js";
+import { exclusively } from "./exclusive.js";
+import { restoreWith, type Restore } from "./repairs.js";
 import { recoverAll } from "./recover.js";
 import { rollBackTo, type RollbackTarget } from "./rollback.js";
-import { needsRecovery, onMember, TargetProcess, whileAlive } from "./target_process.js";
 import {
-  missingPatches,
-  planUpdate,
-  readUpdate,
-  type ReadUpdate,
-  type UpdatePlan,
-} from "./update_plan.js";
+  markFinished,
+  needsRecovery,
+  onMember,
+  onTarget,
+  TargetProcess,
+  whileAlive,
+} from "./target_process.js";
+import { missingPatches, readUpdate, type ReadUpdate } from "./read_update.js";
+import { planStage, planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
 const treePatienceMs = 15_000;
@@ -49,6 +61,11 @@ function summary(plans: Plans): Awaited<ReturnType<Session["verify"]>> {
   };
 }
 
+/** All of an update in one step. */
+function wholeOf(request: UpdateRequest): ApplyStep {
+  return { upTo: request.patches.length, more: false, repairs: [] };
+}
+
 export class EngineSession implements Session {
   private readonly modules: ModuleCache = new Map();
   /** The processes that were named. */
@@ -58,99 +75,170 @@ export class EngineSession implements Session {
   private tracer: TracerHandle | null = null;
   /** Children that the kernel has told of and that nobody has looked at. */
   private readonly born: number[] = [];
+  /** Runs of this session that stand between two steps. */
+  private readonly ownRuns = new Set<string>();
+  /** Of repairs that come before the run of a step. */
+  private readonly announcer = newRun();
+  private readonly restore: Restore;
+  private readonly data: ChangingData;
   readonly processes: readonly ProcessInfo[];
 
   /** @throws EngineError refused; see TargetProcess.open */
   constructor(
     pids: readonly number[],
     private readonly onEvent: EventSink,
+    /** Of a watch that follows the processes: it outlives the session. */
+    private readonly lent: TracerHandle | null = null,
   ) {
     this.members = [...new Set(pids)].map((pid) => TargetProcess.open(pid, this.modules));
     this.roots = new Set(this.members);
+    this.restore = restoreWith((work) => this.withTracer(work), onEvent);
+    this.data = changingData((work) => this.withTracer(work), onEvent);
     this.processes = this.members.map((m) => processInfo(m.pid));
   }
 
   async verify(request: UpdateRequest): ReturnType<Session["verify"]> {
-    return summary(await this.planAll(readUpdate(request), newRun()));
+    return summary(await this.planAll(readUpdate(request), newRun(), wholeOf(request)));
   }
 
   /**
    * What the update means for each process that it is missing in. Writes nothing.
    * @throws EngineError refused or invalid
    */
-  private async planAll(update: ReadUpdate, run: UpdateRecord["run"]): Promise<Plans> {
+  private async planAll(
+    update: ReadUpdate,
+    run: UpdateRecord["run"],
+    { upTo, repairs }: ApplyStep,
+  ): Promise<Plans> {
     const plans = new Map<TargetProcess, UpdatePlan>();
     const { request } = update;
     for (const member of this.scopeOf(request.scope)) {
       await this.whileNeeded(member, undefined, () => {
         // Libraries come and go between a look at an update and its application.
         member.forgetModules();
-        const missing = missingPatches(member.record(), member.control?.selector ?? 0, request);
-        if (missing.length > 0) plans.set(member, planUpdate(member, update, missing, run));
+        const missing = missingUpTo(
+          missingPatches(member.record(), member.control?.selector ?? 0, request),
+          request,
+          upTo,
+        );
+        if (missing.length > 0) {
+          plans.set(member, planUpdate(member, update, missing, run, repairs));
+        }
       });
     }
     return plans;
   }
 
-  /** @throws EngineError refused RUN_IN_PROGRESS: another polus is changing one of the processes */
-  private async exclusively<T>(
-    members: readonly TargetProcess[],
-    work: () => Promise<T>,
-  ): Promise<T> {
-    const locked: TargetProcess[] = [];
-    try {
-      for (const member of members) {
-        if (addon.lockTarget(member.handle)) locked.push(member);
-        else if (member.alive)
-          throw new EngineError(
-            "RUN_IN_PROGRESS",
-            "refused",
-            `another polus is at work on process ${member.pid}`,
-            { pid: member.pid, help: "try again when it has finished" },
-          );
-      }
-      return await work();
-    } finally {
-      for (const member of locked) addon.unlockTarget(member.handle);
-    }
+  async apply(
+    request: UpdateRequest,
+    step: ApplyStep = wholeOf(request),
+  ): Promise<OperationResult> {
+    return exclusively(this.scopeOf(request.scope), () => this.applyAlone(request, step));
   }
 
-  async apply(request: UpdateRequest): Promise<OperationResult> {
-    return this.exclusively(this.scopeOf(request.scope), () => this.applyAlone(request));
-  }
-
-  private async applyAlone(request: UpdateRequest): Promise<OperationResult> {
+  private async applyAlone(request: UpdateRequest, step: ApplyStep): Promise<OperationResult> {
     const update = readUpdate(request);
     if (await this.isInterrupted(request.scope)) await this.recoverAlone();
     const metrics: Metrics = { stallUsMax: 0, stoppedThreadsMax: 0 };
     try {
+      for (const member of this.scopeOf(request.scope)) {
+        await this.whileNeeded(member, undefined, () => this.data.trySettle(member));
+        if (request.patches.some(({ data }) => data.length > 0))
+          await this.whileNeeded(member, undefined, () => this.data.dropRetired(member));
+      }
       const run = newRun();
-      const plans = await this.planAll(update, run);
+      const plans = await this.planAll(update, run, step);
       const verified = summary(plans);
-      if (verified.result === "already-applied")
+      if (verified.result === "already-applied") {
+        await this.noteStep(request, step);
         return this.result("skipped", this.scopeOf(request.scope), request, metrics, 0);
+      }
       this.onEvent({ event: "resolved", functions: verified.functions, imports: verified.imports });
+      const batch = new Batch(
+        this.openTracer(),
+        update,
+        run,
+        step,
+        plans,
+        this.data,
+        this.onEvent,
+        metrics,
+      );
       const done =
         request.scope === "tree"
-          ? await this.applyToTree(this.newBatch(update, run, plans, metrics))
-          : await this.applyToEach(this.newBatch(update, run, plans, metrics));
+          ? await this.applyToTree(batch, step)
+          : await this.applyToEach(batch, step);
+      const planned = new Set([...plans.keys()].map((member) => member.pid));
+      const others = step.repairs.filter((repair) => !planned.has(repair.pid));
+      await this.noteStep(request, { ...step, repairs: others });
+      for (const member of done) await whileAlive(member, () => this.data.trySettle(member));
       return this.result("done", done, request, metrics, verified.functions);
     } finally {
       this.closeTracer();
     }
   }
 
-  private newBatch(
-    update: ReadUpdate,
-    run: UpdateRecord["run"],
-    plans: Plans,
-    metrics: Metrics,
-  ): Batch {
-    return new Batch(this.openTracer(), update, run, plans, this.onEvent, metrics);
+  /** A step whose patches are active already: what was repaired since, and whether it was the last. */
+  private async noteStep(request: UpdateRequest, { more, repairs }: ApplyStep): Promise<void> {
+    for (const member of this.scopeOf(request.scope)) {
+      await this.whileNeeded(member, undefined, () => {
+        const own = repairRecords(repairs, member.pid);
+        const record = member.record();
+        const noted = withStepNoted(record, request.name, own, more);
+        if (noted !== record) member.control?.write(noted);
+      });
+    }
+  }
+
+  async announce(request: UpdateRequest, repairs: readonly Repair[]): Promise<void> {
+    this.ownRuns.add(this.announcer.id);
+    await exclusively(this.scopeOf(request.scope), async () => {
+      for (const member of this.scopeOf(request.scope)) {
+        await this.whileNeeded(member, undefined, () => {
+          const { control } = member;
+          if (control === null) return;
+          const run = { ...this.announcer, before: control.selector };
+          const own = repairRecords(repairs, member.pid).map((r) => ({ ...r, announced: true }));
+          const before = member.record();
+          const after = withAnnounced(before, request, run, own);
+          if (
+            own.length > 0 ||
+            after.updates.some(hasAnnounced) ||
+            before.updates.some(hasAnnounced)
+          )
+            control.write(after);
+        });
+      }
+    });
+  }
+
+  async stage(request: UpdateRequest): Promise<void> {
+    const update = readUpdate(request);
+    return exclusively(this.scopeOf(request.scope), async () => {
+      if (await this.isInterrupted(request.scope)) await this.recoverAlone();
+      try {
+        for (const member of this.scopeOf(request.scope)) {
+          await this.whileNeeded(member, undefined, async () => {
+            member.forgetModules();
+            const plan = planStage(member, update);
+            if (plan.images.every((image) => image.reused)) return;
+            await prepare(this.openTracer(), member, plan, this.onEvent);
+          });
+        }
+      } finally {
+        this.closeTracer();
+      }
+    });
+  }
+
+  patchBase(pid: number, digest: string): Address | null {
+    const member = this.scopeOf("tree").find((m) => m.pid === pid);
+    const image = member?.record().images.find((i) => i.digest === digest);
+    return image === undefined ? null : address(image.base);
   }
 
   /** Given processes only: prepared one after another, then activated. */
-  private async applyToEach(batch: Batch): Promise<TargetProcess[]> {
+  private async applyToEach(batch: Batch, step: ApplyStep): Promise<TargetProcess[]> {
     const members = [...this.roots];
     this.onEvent({
       event: "attached",
@@ -160,7 +248,7 @@ export class EngineSession implements Session {
     try {
       for (const member of members) await onMember(member, () => batch.prepare(member));
       await batch.activate(this.roots);
-      await batch.finish();
+      await this.finishStep(batch, step);
       return batch.activated;
     } catch (error) {
       await batch.undo();
@@ -169,7 +257,7 @@ export class EngineSession implements Session {
   }
 
   /** The whole tree: children that are born meanwhile are seized by the kernel and join in. */
-  private async applyToTree(batch: Batch): Promise<TargetProcess[]> {
+  private async applyToTree(batch: Batch, step: ApplyStep): Promise<TargetProcess[]> {
     const tracer = this.openTracer();
     const known = new Set<TargetProcess>();
     // Follows and prepares those that are new; false once all of them had inherited it.
@@ -201,12 +289,18 @@ export class EngineSession implements Session {
         await batch.activate(this.roots);
         inactive = batch.flips > before;
       }
-      await batch.finish();
+      await this.finishStep(batch, step);
       return batch.activated;
     } catch (error) {
       await batch.undo();
       throw error;
     }
+  }
+
+  /** Between two steps the run stays unfinished: whoever finds it without us undoes all of it. */
+  private async finishStep(batch: Batch, step: ApplyStep): Promise<void> {
+    if (step.more) this.ownRuns.add(batch.runId);
+    else await batch.finish();
   }
 
   /** Work on a process that may end, unless it is one of those that were named. */
@@ -220,23 +314,34 @@ export class EngineSession implements Session {
   }
 
   async rollback(to?: RollbackTarget): ReturnType<Session["rollback"]> {
-    return this.exclusively([...this.roots], () => this.rollbackAlone(to));
+    return exclusively([...this.roots], () => this.rollbackAlone(to));
   }
 
   private async rollbackAlone(to?: RollbackTarget): ReturnType<Session["rollback"]> {
     if (await this.isInterrupted("process")) await this.recoverAlone();
+    for (const root of this.roots) await onMember(root, () => this.data.trySettle(root));
     const wantsTree = this.rollsBackTree(to);
-    return rollBackTo(
-      () => (wantsTree ? this.scopeOf("tree") : [...this.roots]),
+    const scope = (): readonly TargetProcess[] =>
+      wantsTree ? this.scopeOf("tree") : [...this.roots];
+    const result = await rollBackTo(
+      scope,
       this.roots,
       to,
+      { restore: this.restore, data: this.data },
       this.onEvent,
     );
+    // A run that was between two steps ends here: what is left of it stays.
+    for (const run of this.ownRuns) {
+      for (const member of scope()) await whileAlive(member, () => markFinished(member, run));
+    }
+    this.ownRuns.clear();
+    return result;
   }
 
   private async isInterrupted(scope: "process" | "tree"): Promise<boolean> {
     for (const member of this.scopeOf(scope)) {
-      if (await this.whileNeeded(member, false, () => needsRecovery(member))) return true;
+      if (await this.whileNeeded(member, false, () => needsRecovery(member, this.ownRuns)))
+        return true;
     }
     return false;
   }
@@ -252,21 +357,26 @@ export class EngineSession implements Session {
   }
 
   async recover(): Promise<OperationResult> {
-    return this.exclusively([...this.roots], () => this.recoverAlone());
+    return exclusively([...this.roots], () => this.recoverAlone());
   }
 
   private recoverAlone(): Promise<OperationResult> {
-    return recoverAll(this.scopeOf("tree"), this.modules, this.onEvent);
+    const means = { restore: this.restore, data: this.data };
+    return recoverAll(this.scopeOf("tree"), this.modules, means, this.onEvent);
   }
 
-  async activeFrames(update: string): Promise<readonly ActiveFrame[]> {
+  async complete(update: string): Promise<readonly ActiveFrame[]> {
     const tracer = this.openTracer();
     try {
       const frames: ActiveFrame[] = [];
       for (const member of this.scopeOf("tree")) {
         if (member.control === null || !member.alive) continue;
         try {
-          frames.push(...(await activeFramesOf(tracer, member, update)));
+          const { holds } = await exclusively([member], () => this.data.settle(member));
+          const active = await activeFramesOf(tracer, member, update);
+          const known = (a: ActiveFrame, b: ActiveFrame): boolean =>
+            a.tid === b.tid && a.function === b.function;
+          frames.push(...active, ...holds.filter((h) => !active.some((a) => known(a, h))));
         } catch (error) {
           if (member.alive) throw error;
         }
@@ -278,6 +388,18 @@ export class EngineSession implements Session {
   }
 
   async stacks(pid: number): Promise<readonly ThreadStack[]> {
+    return this.withTracer((tracer) => stacksOf(tracer, this.memberOf(pid)));
+  }
+
+  inspect(pid: number): Promise<Inspection> {
+    return onTarget(
+      pid,
+      () => new ProcessInspection(this.memberOf(pid), (work) => this.withTracer(work)),
+    );
+  }
+
+  /** @throws EngineError refused NO_SUCH_PROCESS: none of this session */
+  private memberOf(pid: number): TargetProcess {
     const member = this.scopeOf("tree").find((m) => m.pid === pid);
     if (member === undefined)
       throw new EngineError(
@@ -286,11 +408,17 @@ export class EngineSession implements Session {
         `process ${pid} is not part of this session`,
         { pid },
       );
+    return member;
+  }
+
+  /** Work that needs a tracer for its own length only. */
+  private async withTracer<T>(work: (tracer: TracerHandle) => Promise<T>): Promise<T> {
+    const nested = this.tracer !== null;
     const tracer = this.openTracer();
     try {
-      return await stacksOf(tracer, member);
+      return await work(tracer);
     } finally {
-      this.closeTracer();
+      if (!nested) this.closeTracer();
     }
   }
 
@@ -322,6 +450,7 @@ export class EngineSession implements Session {
   }
 
   private openTracer(): TracerHandle {
+    if (this.lent !== null) return this.lent;
     if (this.tracer !== null) return this.tracer;
     const tracer = addon.createTracer((kind, pid, parent) => {
       // What was still on its way when the tracer closed is no part of the operation any more.
@@ -330,7 +459,9 @@ export class EngineSession implements Session {
         // It may leave the tree before anybody looks: a daemon's child, reparented.
         this.born.push(pid);
         this.onEvent({ event: "process_born", pid, parent });
-      } else this.onEvent({ event: "process_gone", pid, why: kind });
+      } else if (kind === "exec" || kind === "exited") {
+        this.onEvent({ event: "process_gone", pid, why: kind });
+      }
     });
     this.tracer = tracer;
     return tracer;

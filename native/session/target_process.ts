@@ -12,6 +12,7 @@ import {
 import { readMaps, readStat, readStatus } from "../process/proc.js";
 import { ControlRegion } from "../record/page.js";
 import {
+  dueRepairs,
   emptyRecord,
   isRolledBack,
   rolledBackTo,
@@ -33,6 +34,8 @@ const refusals = new Set([
   "SECCOMP_DENIES",
   "SHADOW_STACK",
   "WRONG_ARCHITECTURE",
+  "MOMENT_TOO_LARGE",
+  "CALL_TOO_LARGE",
 ]);
 
 /** Makes an EngineError of an error of the addon; others pass. */
@@ -192,14 +195,24 @@ export async function onMember<T>(member: TargetProcess, work: () => T | Promise
   }
 }
 
-/** True if a run or a rollback stopped half way in this process. */
-export function needsRecovery(member: TargetProcess): boolean {
+/**
+ * True if a run or a rollback stopped half way in this process.
+ * @param ownRuns runs of this very session between two of their steps
+ */
+export function needsRecovery(
+  member: TargetProcess,
+  ownRuns: ReadonlySet<string> = new Set(),
+): boolean {
   if (member.control === null) return false;
   const record = member.record();
-  return record.pending !== null || record.updates.some((u) => !u.run.finished && !isRolledBack(u));
+  if (record.pending !== null) return true;
+  if (record.updates.some((u) => !u.run.finished && !isRolledBack(u) && !ownRuns.has(u.run.id)))
+    return true;
+  const others = record.updates.filter((u) => !ownRuns.has(u.run.id));
+  return dueRepairs({ ...record, updates: others }, member.control.selector).length > 0;
 }
 
-/** Selects a level and lets the record say that what was above it is rolled back. */
+/** Selects a level and lets the record say that what was above it is rolled back; repairs are the caller's. */
 export function undoTo(member: TargetProcess, selector: number): void {
   const control = member.control;
   if (control === null) return;

@@ -1,13 +1,21 @@
 /** Verifies an update against an executable on disk, without a process. */
-import { addon } from "../addon/addon.js";
-import { EngineError, type FileVerification, type UpdateRequest } from "../engine.js";
+import { addon, type PatchObject } from "../addon/addon.js";
+import { ItemPlanner } from "../data/items.js";
+import { importsRuntime, runtimeFile, runtimeRecord } from "../data/runtime_file.js";
+import {
+  EngineError,
+  type FileVerification,
+  type PatchRequest,
+  type UpdateRequest,
+} from "../engine.js";
 import { chooseForm } from "../hooks/entries.js";
 import { checkKeptRegisters } from "../hooks/kept_registers.js";
 import { definedAt, readPatch } from "../image/layout.js";
 import { messageOf, type LoadedModule } from "../process/modules.js";
+import { emptyRecord } from "../record/record.js";
 import { findFunction, type FoundFunction } from "../resolve/functions.js";
-import { ImportResolver, parseLabel } from "../resolve/imports.js";
-import { replacementName } from "./update_plan.js";
+import { ImportResolver, parseLabel, parsePrevious } from "../resolve/imports.js";
+import { replacementName } from "./read_update.js";
 
 /** Address at which a file is imagined to be loaded; any page-aligned one will do. */
 const imaginedStart = 0x5500_0000_0000n;
@@ -29,6 +37,12 @@ function openFile(exe: string): LoadedModule {
       { subject: exe },
     );
   }
+}
+
+/** Data items, as far as a file alone tells; that each object can change is seen in the process. */
+function checkData(module: LoadedModule, patch: PatchRequest, object: PatchObject): void {
+  const place = { modules: [module], handle: null, maps: null };
+  new ItemPlanner(place, emptyRecord).plan(patch, object, 0n);
 }
 
 /** Problems are collected, not thrown, except for a file that is no program at all. */
@@ -84,8 +98,17 @@ export function verifyFile(exe: string, update: UpdateRequest): FileVerification
           functions.push(found);
         });
       }
+      collect(() => checkData(module, patch, object));
+      const provided = importsRuntime(object) ? runtimeRecord(runtimeFile(), 0n).symbols : [];
       for (const symbol of ImportResolver.needed(object)) {
         imports += 1;
+        if (provided.some((ours) => ours.name === symbol.name)) continue;
+        const previous = parsePrevious(symbol.name);
+        if (previous !== null) {
+          if (previous.scope?.kind === "library") deferred.add(symbol.name);
+          else collect(() => void findFunction([module], previous));
+          continue;
+        }
         const { name, file } = parseLabel(symbol.name);
         const own = addon.findSymbols(module.handle, name).length > 0;
         if (own) continue;

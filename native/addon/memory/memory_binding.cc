@@ -1,9 +1,5 @@
 #include "memory_binding.h"
 
-#include <linux/kcmp.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 namespace polus {
 
 namespace {
@@ -56,9 +52,8 @@ Napi::Value WriteMemory(const Napi::CallbackInfo &info) {
 
 // kcmp(2): one address space in two processes (vfork, CLONE_VM).
 Napi::Value SharesMemory(const Napi::CallbackInfo &info) {
-  long r = ::syscall(SYS_kcmp, info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Int32Value(),
-                     KCMP_VM, 0, 0);
-  return Napi::Boolean::New(info.Env(), r == 0);
+  return Napi::Boolean::New(info.Env(), polus::SharesMemory(info[0].As<Napi::Number>().Int32Value(),
+                                                            info[1].As<Napi::Number>().Int32Value()));
 }
 
 }  // namespace

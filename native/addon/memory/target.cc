@@ -1,6 +1,7 @@
 #include "target.h"
 
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -102,6 +103,10 @@ void Target::Write(TargetAddress to, const void *from, size_t size) const {
 bool Target::Lock() const { return ::flock(mem_.Get(), LOCK_EX | LOCK_NB) == 0; }
 
 void Target::Unlock() const { ::flock(mem_.Get(), LOCK_UN); }
+
+bool SharesMemory(pid_t process, pid_t other) {
+  return ::syscall(SYS_kcmp, process, other, KCMP_VM, 0, 0) == 0;
+}
 
 std::vector<Mapping> ReadMaps(pid_t pid) {
   std::vector<Mapping> maps;

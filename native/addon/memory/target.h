@@ -58,6 +58,9 @@ class Target {
 // Start time (clock ticks since boot) from /proc/PID/stat; 0 if there is no such process.
 uint64_t StartTime(pid_t pid);
 
+// True for one address space in two processes (CLONE_VM, vfork).
+bool SharesMemory(pid_t process, pid_t other);
+
 // One line of /proc/PID/maps, as far as stacks and gadgets need it.
 struct Mapping {
   uint64_t start;

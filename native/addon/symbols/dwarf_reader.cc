@@ -107,23 +107,30 @@ bool MayOpenSplit(Dwarf_Die* unit) {
   return false;
 }
 
-/** Name of a unit, which for a skeleton is only in its split file. */
-const char* NameOf(Dwarf_Die* unit) {
-  const char* name = TextOf(unit, DW_AT_name);
-  if (name != nullptr || !MayOpenSplit(unit)) return name;
-  Dwarf_Half version = 0;
-  uint8_t type = 0;
-  Dwarf_Die split = {};
-  if (dwarf_cu_info(unit->cu, &version, &type, nullptr, &split, nullptr, nullptr, nullptr) != 0 ||
-      type != DW_UT_skeleton || split.cu == nullptr) {
-    return nullptr;
-  }
-  return TextOf(&split, DW_AT_name);
-}
-
 const Dwfl_Callbacks kCallbacks = {FindElf, FindDebugInfo, NoSectionAddress, nullptr};
 
 }  // namespace
+
+bool SplitUnitOf(Dwarf_Die* unit, Dwarf_Die* split) {
+  if (!MayOpenSplit(unit)) return false;
+  Dwarf_Half version = 0;
+  uint8_t type = 0;
+  *split = {};
+  return dwarf_cu_info(unit->cu, &version, &type, nullptr, split, nullptr, nullptr, nullptr) == 0 &&
+         type == DW_UT_skeleton && split->cu != nullptr;
+}
+
+std::string PathOfUnit(Dwarf_Die* unit) {
+  const char* name = TextOf(unit, DW_AT_name);
+  Dwarf_Die split;
+  // A skeleton has its name only in its split file.
+  if (name == nullptr && SplitUnitOf(unit, &split)) name = TextOf(&split, DW_AT_name);
+  if (name == nullptr || *name == '\0') return {};
+  if (*name == '/') return name;
+  const char* folder = TextOf(unit, DW_AT_comp_dir);
+  if (folder == nullptr || *folder == '\0') return name;
+  return std::string(folder) + "/" + name;
+}
 
 DwflHandle BeginDwfl() {
   DwflHandle dwfl(dwfl_begin(&kCallbacks));
@@ -160,12 +167,15 @@ std::optional<std::string> DwarfReader::SourceOf(uint64_t address) {
     }
   }
   if (unit == nullptr) return std::nullopt;
-  const char* name = NameOf(unit);
-  if (name == nullptr || *name == '\0') return std::nullopt;
-  if (*name == '/') return std::string(name);
-  const char* folder = TextOf(unit, DW_AT_comp_dir);
-  if (folder == nullptr || *folder == '\0') return std::string(name);
-  return std::string(folder) + "/" + name;
+  std::string path = PathOfUnit(unit);
+  if (path.empty()) return std::nullopt;
+  return path;
+}
+
+Dwarf* DwarfReader::Open() {
+  if (reported_ == nullptr || !module_.HasDwarf()) return nullptr;
+  Dwarf_Addr bias = 0;
+  return dwfl_module_getdwarf(reported_, &bias);
 }
 
 }  // namespace polus

@@ -30,6 +30,15 @@ DwflHandle BeginDwfl();
  */
 Dwfl_Module* ReportModule(Dwfl* dwfl, Module& module);
 
+/**
+ * The unit of a skeleton's split file (.dwo). False if `unit` is no skeleton, or its file is not to
+ * be had or not a regular one.
+ */
+bool SplitUnitOf(Dwarf_Die* unit, Dwarf_Die* split);
+
+/** Path of a compilation unit, absolute where its folder is known; empty if it has no name. */
+std::string PathOfUnit(Dwarf_Die* unit);
+
 /** Reads the DWARF of one module, its own or its debug file's, on demand. */
 class DwarfReader {
  public:
@@ -37,6 +46,9 @@ class DwarfReader {
 
   /** Path of the compilation unit that covers a run-time address, if DWARF knows one. */
   std::optional<std::string> SourceOf(uint64_t address);
+
+  /** The debug information itself, `nullptr` if the module has none. Lives as long as the reader. */
+  Dwarf* Open();
 
  private:
   Module& module_;

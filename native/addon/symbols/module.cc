@@ -8,6 +8,7 @@
 #include "failure.h"
 #include "symbols/dwarf_reader.h"
 #include "symbols/minidebuginfo.h"
+#include "types/type_reader.h"
 #include "unwind/unwind_session.h"
 
 namespace polus {
@@ -213,6 +214,11 @@ ByteView Module::FileBytes(uint64_t address, uint64_t length) const {
 DwarfReader& Module::Dwarf() {
   if (dwarf_ == nullptr) dwarf_ = std::make_unique<DwarfReader>(*this);
   return *dwarf_;
+}
+
+TypeReader& Module::Types() {
+  if (types_ == nullptr) types_ = std::make_unique<TypeReader>(*this);
+  return *types_;
 }
 
 BranchIndex& Module::Branches() {

@@ -15,6 +15,7 @@ namespace polus {
 
 class DwarfReader;
 class BranchIndex;
+class TypeReader;
 class UnwindSession;
 
 struct AddressRange {
@@ -81,6 +82,8 @@ class Module {
   ByteView FileBytes(uint64_t address, uint64_t length) const;
 
   DwarfReader& Dwarf();
+  /** Names and types by DWARF; empty for a module without. */
+  TypeReader& Types();
   BranchIndex& Branches();
   /** State that unwinding keeps between threads; owned here so that it ends with the module. */
   std::shared_ptr<UnwindSession>& Unwinding() noexcept { return unwinding_; }
@@ -104,6 +107,7 @@ class Module {
   std::unique_ptr<SymbolTable> symbols_;
   std::unique_ptr<std::vector<uint64_t>> starts_;
   std::unique_ptr<DwarfReader> dwarf_;
+  std::unique_ptr<TypeReader> types_;
   std::unique_ptr<BranchIndex> branches_;
   std::shared_ptr<UnwindSession> unwinding_;
 };

@@ -16,7 +16,8 @@ constexpr uint64_t kRedZone = 128;
 }  // namespace
 
 std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table, WaitTimer &timer,
-                                        HoldDeadline *deadline, size_t most_stack, std::vector<pid_t> &missed) {
+                                        HoldDeadline *deadline, size_t most_stack, uint64_t unblock,
+                                        std::vector<pid_t> &missed) {
   std::vector<ThreadCopy> copies;
   pid_t process = target.pid();
   std::vector<Mapping> maps = ReadMaps(process);
@@ -37,7 +38,7 @@ std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table
     uint64_t begun = MonotonicNanoseconds();
     HoldPermit permit(deadline, kStopLimitNs);
     timer.Arm(begun + kStopLimitNs);
-    tracee->Interrupt();
+    tracee->AskToStop();
     StopKind kind = tracee->Wait(begun + kStopLimitNs);
     if (kind == StopKind::kTimeout) {
       missed.push_back(info.tid);
@@ -45,6 +46,11 @@ std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table
       continue;
     }
     if (kind == StopKind::kClone) table.NoteBirth(*tracee);
+    if (kind == StopKind::kExec) {
+      table.Executed(*tracee);
+      timer.Disarm();
+      throw Failure("TARGET_GONE", "process " + std::to_string(process) + " has executed another program");
+    }
     if (kind == StopKind::kGone) {
       table.Release(*tracee);
       timer.Disarm();
@@ -56,6 +62,9 @@ std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table
       copy.registers = tracee->Registers();
       user_regs_struct hidden = copy.registers;
       if (Tracee::HideInterruption(hidden)) tracee->SetRegisters(hidden);
+      if (uint64_t mask = unblock == 0 ? 0 : tracee->SignalMask(); (mask & unblock) != 0) {
+        tracee->SetSignalMask(mask & ~unblock);
+      }
       copy.stack_start = copy.registers.rsp - kRedZone;
       uint64_t end = copy.registers.rsp + 8192;
       auto after = std::upper_bound(maps.begin(), maps.end(), copy.registers.rsp,

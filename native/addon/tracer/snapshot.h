@@ -19,9 +19,11 @@ struct ThreadCopy {
   uint64_t held_us;
 };
 
-// Holds each thread for a few microseconds. Threads that cannot be stopped in time are left
+// Holds each thread for a few microseconds, and takes the signals of `unblock` out of its mask (bit 0
+// is signal 1), also out of one that a system call has set for as long as it waits. Threads that cannot be stopped in time are left
 // out (`missed`). Throws ALREADY_TRACED, PERMISSION, TARGET_GONE.
 std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table, WaitTimer &timer,
-                                        HoldDeadline *deadline, size_t most_stack, std::vector<pid_t> &missed);
+                                        HoldDeadline *deadline, size_t most_stack, uint64_t unblock,
+                                        std::vector<pid_t> &missed);
 
 }  // namespace polus

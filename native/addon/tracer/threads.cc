@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "../memory/target.h"
+
 namespace polus {
 
 namespace {
@@ -30,17 +32,27 @@ std::string StatusField(pid_t process, pid_t tid, const std::string &key) {
   return {};
 }
 
+// Directories of a folder of /proc whose names are numbers.
+std::vector<pid_t> NumbersIn(const std::string &folder) {
+  std::vector<pid_t> numbers;
+  std::unique_ptr<DIR, int (*)(DIR *)> dir(::opendir(folder.c_str()), ::closedir);
+  if (!dir) return numbers;
+  while (const dirent *entry = ::readdir(dir.get())) {
+    if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') numbers.push_back(std::atoi(entry->d_name));
+  }
+  return numbers;
+}
+
 }  // namespace
 
-std::vector<pid_t> ListThreads(pid_t process) {
-  std::vector<pid_t> tids;
-  std::unique_ptr<DIR, int (*)(DIR *)> dir(::opendir(("/proc/" + std::to_string(process) + "/task").c_str()),
-                                           ::closedir);
-  if (!dir) return tids;
-  while (const dirent *entry = ::readdir(dir.get())) {
-    if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') tids.push_back(std::atoi(entry->d_name));
+std::vector<pid_t> ListThreads(pid_t process) { return NumbersIn("/proc/" + std::to_string(process) + "/task"); }
+
+std::vector<pid_t> ProcessesOfMemory(pid_t process) {
+  std::vector<pid_t> processes{process};
+  for (pid_t other : NumbersIn("/proc")) {
+    if (other != process && SharesMemory(process, other)) processes.push_back(other);
   }
-  return tids;
+  return processes;
 }
 
 ThreadInfo ThreadInfoOf(pid_t process, pid_t tid) {
@@ -81,6 +93,8 @@ uint64_t SleepingStackPointer(pid_t process, pid_t tid) {
 }
 
 pid_t ThreadGroup(pid_t tid) { return std::atoi(StatusField(tid, tid, "Tgid").c_str()); }
+
+pid_t ParentOf(pid_t process) { return std::atoi(StatusField(process, process, "PPid").c_str()); }
 
 int SeccompMode(pid_t process, pid_t tid) { return std::atoi(StatusField(process, tid, "Seccomp").c_str()); }
 

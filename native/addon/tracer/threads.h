@@ -16,8 +16,12 @@ struct ThreadInfo {
 
 // Thread ids of a process; empty once it is gone.
 std::vector<pid_t> ListThreads(pid_t process);
+// The process first, then others that share its memory: their threads may write there too.
+std::vector<pid_t> ProcessesOfMemory(pid_t process);
 // Thread group (process) of a thread, 0 if it is gone.
 pid_t ThreadGroup(pid_t tid);
+// 0 once the process has ended.
+pid_t ParentOf(pid_t process);
 // State letter of a thread, 'X' once it is gone.
 char ThreadState(pid_t process, pid_t tid);
 // State 'X' once it is gone.

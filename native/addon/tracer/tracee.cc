@@ -119,6 +119,7 @@ void Tracee::Interrupt() {
 }
 
 StopKind Tracee::Wait(uint64_t deadline_ns) {
+  if (StandsStill()) return StopKind::kInterrupt;
   for (;;) {
     int status = 0;
     pid_t got = ::waitpid(tid_, &status, __WALL);
@@ -193,6 +194,13 @@ std::vector<uint8_t> Tracee::ExtendedState() const {
   return state;
 }
 
+void Tracee::SetExtendedState(const std::vector<uint8_t> &state) const {
+  iovec iov{const_cast<uint8_t *>(state.data()), state.size()};
+  if (Request(PTRACE_SETREGSET, NT_X86_XSTATE, reinterpret_cast<uintptr_t>(&iov)) != 0) {
+    throw SystemError("TRACER", "extended state of thread " + std::to_string(tid_) + " cannot be written");
+  }
+}
+
 uint64_t Tracee::SignalMask() const {
   uint64_t mask = 0;
   if (Request(PTRACE_GETSIGMASK, sizeof mask, reinterpret_cast<uintptr_t>(&mask)) != 0) {
@@ -212,7 +220,7 @@ void Tracee::Continue() {
   if (group_stop_) {
     Request(PTRACE_LISTEN, 0, 0);
   } else {
-    Request(PTRACE_CONT, 0, static_cast<uintptr_t>(signal_));
+    Request(stops_at_calls_ ? PTRACE_SYSCALL : PTRACE_CONT, 0, static_cast<uintptr_t>(signal_));
   }
   signal_ = 0;
 }
@@ -220,6 +228,12 @@ void Tracee::Continue() {
 void Tracee::ContinueToSyscall() {
   stopped_ = false;
   Request(PTRACE_SYSCALL, 0, 0);
+}
+
+void Tracee::DeliverToSyscall() {
+  stopped_ = false;
+  Request(PTRACE_SYSCALL, 0, static_cast<uintptr_t>(signal_));
+  signal_ = 0;
 }
 
 void Tracee::Detach() {

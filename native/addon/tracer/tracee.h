@@ -62,6 +62,16 @@ class Tracee {
   int signal() const { return signal_; }
 
   void Interrupt();
+  // Interrupts it unless it stands still already; Wait then returns at once.
+  void AskToStop() {
+    if (!StandsStill()) Interrupt();
+  }
+  // A stopped thread that stands still stays stopped whenever somebody is done with it.
+  void StandStill() { stands_still_ = true; }
+  void EndStandingStill() { stands_still_ = false; }
+  bool StandsStill() const { return stands_still_ && stopped_; }
+  // From now on it goes on to the next entry or exit of a system call only, or does not any more.
+  void StopAtCalls(bool at_calls) { stops_at_calls_ = at_calls; }
   // Waits for the next stop of this thread, at most until the timer's deadline.
   StopKind Wait(uint64_t deadline_ns);
   // Takes a wait status that a general wait has returned for this thread.
@@ -70,9 +80,15 @@ class Tracee {
   user_regs_struct Registers() const;
   void SetRegisters(const user_regs_struct &registers) const;
   std::vector<uint8_t> ExtendedState() const;
+  // As ExtendedState has given it.
+  void SetExtendedState(const std::vector<uint8_t> &state) const;
   uint64_t SignalMask() const;
   void SetSignalMask(uint64_t mask) const;
 
+  // The signal that it stopped for is not delivered.
+  void Swallow() { signal_ = 0; }
+  // To the next system call, with the signal that it has stopped for.
+  void DeliverToSyscall();
   // Goes on, delivering what it stopped for; a job-control stop stays one (PTRACE_LISTEN).
   void Continue();
   // To the next entry or exit of a system call. Never from a signal stop.
@@ -96,6 +112,8 @@ class Tracee {
   bool stopped_ = false;
   bool gone_ = false;
   bool group_stop_ = false;
+  bool stands_still_ = false;
+  bool stops_at_calls_ = false;
   int signal_ = 0;
   pid_t born_ = 0;
   bool born_is_process_ = false;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "threads.h"
+#include "watchdog_process.h"
 
 namespace polus {
 
@@ -84,6 +85,7 @@ void TraceeTable::Release(Tracee &tracee) {
     return;
   }
   if (!tracee.stopped()) return;  // settles when it stops
+  if (tracee.StandsStill()) return;
   if (Followed(tracee.process())) {
     tracee.Continue();
   } else {
@@ -123,9 +125,86 @@ void TraceeTable::Ended(pid_t tid) {
   if (found == tracees_.end()) return;
   pid_t process = found->second->process();
   tracees_.erase(found);
+  if (process == tid) {
+    gates_.erase(process);
+    waiting_.erase(process);
+  }
   if (Followed(process) && Of(process).empty() && ListThreads(process).empty()) {
     followed_.erase(process);
     on_event_({ProcessEvent::Kind::kExited, process, 0});
+  }
+}
+
+void TraceeTable::Executed(Tracee &tracee) {
+  pid_t process = tracee.process();
+  // The other threads are no more, and not all of them report it (ptrace(2), execve).
+  for (Tracee *other : Of(process)) {
+    if (other != &tracee) tracees_.erase(other->tid());
+  }
+  gates_.erase(process);
+  waiting_.erase(process);
+  tracee.StopAtCalls(false);
+  tracee.EndStandingStill();
+  on_event_({ProcessEvent::Kind::kExec, process, 0});
+  if (!watched_.has_value() || !Followed(process)) {
+    Release(tracee);
+  } else if (!watched_->NameProgramOf(process)) {
+    // A shell in a session, say: somebody may want to debug what it starts.
+    followed_.erase(process);
+    Abandon(tracee);
+  } else {
+    AwaitStart(tracee);
+  }
+}
+
+void TraceeTable::AwaitStart(Tracee &tracee) {
+  pid_t process = tracee.process();
+  try {
+    std::optional<StartGate> gate = StartGate::Set(process, tracee.Registers());
+    if (gate.has_value()) {
+      gates_.insert_or_assign(process, std::move(*gate));
+      tracee.StopAtCalls(true);
+      Release(tracee);
+      return;
+    }
+  } catch (const Failure &) {
+    // Ended, or none that we may write to: the caller learns that it was missed.
+  }
+  on_event_({ProcessEvent::Kind::kMissed, process, 0});
+  Release(tracee);
+}
+
+bool TraceeTable::ReachesStart(Tracee &tracee) {
+  auto found = gates_.find(tracee.process());
+  if (found == gates_.end()) return false;
+  try {
+    user_regs_struct registers = tracee.Registers();
+    if (!found->second.IsAt(registers)) return false;
+    tracee.SetRegisters(found->second.Passed(registers));
+    found->second.Remove();
+  } catch (const Failure &) {
+    return false;  // killed: the wait will tell
+  }
+  tracee.StopAtCalls(false);
+  Wait(tracee);
+  return true;
+}
+
+void TraceeTable::Wait(Tracee &tracee) {
+  gates_.erase(tracee.process());
+  tracee.StandStill();
+  if (waiting_.empty()) waiting_since_ = MonotonicNanoseconds();
+  waiting_.insert(tracee.process());
+  on_event_({ProcessEvent::Kind::kStarted, tracee.process(), 0});
+}
+
+void TraceeTable::Resume(pid_t process) {
+  if (waiting_.erase(process) == 0) return;
+  waiting_since_ = MonotonicNanoseconds();
+  for (Tracee *tracee : Of(process)) {
+    if (!tracee->StandsStill()) continue;
+    tracee->EndStandingStill();
+    Release(*tracee);
   }
 }
 
@@ -137,6 +216,11 @@ void TraceeTable::Settle(pid_t tid, int status) {
     pid_t process = ThreadGroup(tid);
     if (process == 0) return;
     tracee = tracees_.emplace(tid, std::make_unique<Tracee>(Tracee::Adopt(process, tid))).first->second.get();
+    // A child goes the way of its maker, which may report it only after the child has run.
+    pid_t parent = process == tid ? ParentOf(process) : 0;
+    if (parent != 0 && Followed(parent) && followed_.insert(process).second) {
+      on_event_({ProcessEvent::Kind::kBorn, process, parent});
+    }
   }
   switch (tracee->Take(status)) {
     case StopKind::kGone:
@@ -146,11 +230,10 @@ void TraceeTable::Settle(pid_t tid, int status) {
       NoteBirth(*tracee);
       break;
     case StopKind::kExec:
-      // The other threads are no more, and not all of them report it (ptrace(2), execve).
-      for (Tracee *other : Of(tracee->process())) {
-        if (other != tracee) tracees_.erase(other->tid());
-      }
-      on_event_({ProcessEvent::Kind::kExec, tracee->process(), 0});
+      Executed(*tracee);
+      return;
+    case StopKind::kSyscall:
+      if (ReachesStart(*tracee)) return;
       break;
     case StopKind::kInterrupt:
     case StopKind::kSignal: {

@@ -3,11 +3,17 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
+
 namespace polus {
 
 namespace {
 
 constexpr uint64_t kIdleTickNs = 2'000'000;
+// For how long processes may stand at their entry points with none of them let go.
+constexpr uint64_t kStartLimitNs = 5'000'000'000;
+// For how long a tracer that watches for starts may give no sign of life.
+constexpr uint64_t kAwakeLimitNs = 1'000'000'000;
 
 }  // namespace
 
@@ -21,6 +27,21 @@ TracerThread::~TracerThread() {
   }
   changed_.notify_all();
   thread_.join();
+}
+
+void TracerThread::GuardStarts() {
+  auto watchdog = std::make_unique<WatchdogProcess>();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (start_watchdog_ == nullptr) start_watchdog_ = std::move(watchdog);
+}
+
+void TracerThread::GiveSignOfLife(const TraceeTable &table) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (start_watchdog_ == nullptr) return;
+  // Without tracees nobody can be held, and we sleep for long.
+  uint64_t until = table.empty() ? 0 : MonotonicNanoseconds() + kAwakeLimitNs;
+  if (table.waiting_since() != 0) until = std::min(until, table.waiting_since() + kStartLimitNs);
+  start_watchdog_->deadline()->until_ns.store(until, std::memory_order_release);
 }
 
 void TracerThread::Submit(std::function<void(TracerContext &)> job) {
@@ -51,6 +72,7 @@ void TracerThread::Main() {
         return;
       }
     }
+    GiveSignOfLife(context.table);
     if (job) {
       job(context);
       continue;

@@ -23,7 +23,12 @@ struct TracerContext {
   std::map<pid_t, Gadgets> gadgets;
 
   TracerContext(std::function<void(const ProcessEvent &)> on_event, HoldDeadline *hold)
-      : table(std::move(on_event)), deadline(hold) {}
+      : table([this, on_event = std::move(on_event)](const ProcessEvent &event) {
+          // The pid now means another program, or will.
+          gadgets.erase(event.process);
+          on_event(event);
+        }),
+        deadline(hold) {}
 };
 
 class TracerThread {
@@ -35,11 +40,17 @@ class TracerThread {
   TracerThread(const TracerThread &) = delete;
   TracerThread &operator=(const TracerThread &) = delete;
 
+  // To be called before starts are watched for: a second watchdog sees to it that processes do not
+  // stand at their entry points for long, and that children, which the kernel stops at birth, find
+  // us awake.
+  void GuardStarts();
+
   // Runs `job` on the tracer thread, after those before it. Jobs must not throw.
   void Submit(std::function<void(TracerContext &)> job);
 
  private:
   void Main();
+  void GiveSignOfLife(const TraceeTable &table);
 
   WatchdogProcess watchdog_;
   std::function<void(const ProcessEvent &)> on_event_;
@@ -47,6 +58,7 @@ class TracerThread {
   std::condition_variable changed_;
   std::deque<std::function<void(TracerContext &)>> jobs_;
   bool ending_ = false;
+  std::unique_ptr<WatchdogProcess> start_watchdog_;
   std::thread thread_;  // last: starts when the rest stands
 };
 

@@ -56,7 +56,9 @@ WatchdogProcess::~WatchdogProcess() {
 
 HoldPermit::HoldPermit(HoldDeadline *deadline, uint64_t limit_ns) : deadline_(deadline) {
   outermost_ = deadline_->until_ns.load(std::memory_order_relaxed) == 0;
-  if (outermost_) deadline_->until_ns.store(MonotonicNanoseconds() + limit_ns, std::memory_order_release);
+  if (!outermost_) return;
+  deadline_->until_ns.store(MonotonicNanoseconds() + limit_ns, std::memory_order_release);
+  urgency_.emplace();
 }
 
 HoldPermit::~HoldPermit() {

@@ -4,9 +4,11 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "../../watchdog/hold_deadline.h"
 #include "../memory/descriptor.h"
+#include "urgency.h"
 
 namespace polus {
 
@@ -28,8 +30,8 @@ class WatchdogProcess {
   HoldDeadline *deadline_ = nullptr;
 };
 
-// While one lives, threads may be held, until `limit_ns` from its making. Nested ones keep
-// the outermost limit.
+// While one lives, threads may be held, until `limit_ns` from its making, and the calling thread, the
+// tracer, goes before other work of the machine. Nested ones keep the outermost limit.
 class HoldPermit {
  public:
   HoldPermit(HoldDeadline *deadline, uint64_t limit_ns);
@@ -40,6 +42,7 @@ class HoldPermit {
  private:
   HoldDeadline *deadline_;
   bool outermost_;
+  std::optional<Urgency> urgency_;
 };
 
 }  // namespace polus

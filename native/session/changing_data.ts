@@ -1,0 +1,69 @@
+/** The data of a session's processes: begun, ended and taken back on the session's own tracer. */
+import type { TracerHandle } from "../addon/addon.js";
+import { Coexistence, type Settled } from "../data/coexistence.js";
+import type { PlannedSet } from "../data/items.js";
+import { EngineError, type ActiveFrame, type EventSink } from "../engine.js";
+import { undoTo, type TargetProcess } from "./target_process.js";
+
+export interface ChangingData {
+  /** Both versions of a prepared update's data, coherent when this resolves. @throws EngineError */
+  begin(process: TargetProcess, update: string, sets: readonly PlannedSet[]): Promise<void>;
+  /** What is above `selector` can be taken back afterwards. @throws EngineError; nothing has changed in meaning */
+  beforeRollback(process: TargetProcess, selector: number): Promise<void>;
+  /** Ends what can be ended. @throws EngineError */
+  settle(process: TargetProcess): Promise<Settled>;
+  /** The same, where a failure is no reason to fail: a later polus goes on. Resolves to what holds the rest. */
+  trySettle(process: TargetProcess): Promise<readonly ActiveFrame[]>;
+  /** Forgets data of rolled-back updates. @throws EngineError */
+  dropRetired(process: TargetProcess): Promise<void>;
+}
+
+export function changingData(
+  withTracer: <T>(work: (tracer: TracerHandle) => Promise<T>) => Promise<T>,
+  onEvent: EventSink,
+): ChangingData {
+  /** Opens a tracer only where there is a runtime. */
+  const within = async <T>(
+    process: TargetProcess,
+    otherwise: T,
+    work: (data: Coexistence) => Promise<T>,
+  ): Promise<T> => {
+    if (process.control === null || process.record().runtime === null) return otherwise;
+    return withTracer(async (tracer) => {
+      const data = Coexistence.of(tracer, process, onEvent);
+      return data === null ? otherwise : work(data);
+    });
+  };
+  const settle = (process: TargetProcess): Promise<Settled> =>
+    within(process, { changed: 0, holds: [] }, (data) => data.settle());
+  return {
+    begin: (process, update, sets) =>
+      sets.length === 0
+        ? Promise.resolve()
+        : within(process, undefined, (data) => data.begin(update, sets)),
+    beforeRollback: (process, selector) =>
+      within(process, undefined, (data) => data.beforeRollback(selector)),
+    settle,
+    trySettle: async (process) => {
+      try {
+        return (await settle(process)).holds;
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        onEvent({ event: "waiting", pid: process.pid, why: error.message });
+        return [];
+      }
+    },
+    dropRetired: (process) => within(process, undefined, (data) => data.dropRetired()),
+  };
+}
+
+/** Like `undoTo`, data included. */
+export async function undoWithData(
+  member: TargetProcess,
+  selector: number,
+  data: ChangingData,
+): Promise<void> {
+  await data.beforeRollback(member, selector);
+  undoTo(member, selector);
+  await data.trySettle(member);
+}
