@@ -55,6 +55,8 @@ export interface UpdateDeclaration extends Node {
   readonly name: Name;
   readonly description?: StringLiteral;
   readonly items: readonly UpdateItem[];
+  /** A patch that stands alone, an update of its own; only the REPL's mode of the parser makes it. */
+  readonly bare?: true;
 }
 
 export type UpdateItem =
@@ -114,10 +116,11 @@ export interface InlineCItem extends Node {
   readonly textSpan: Span;
 }
 
-/** `data NAME { … }`. */
+/** `data NAME { … }`, `data NAME in "a.c" { … }`. */
 export interface DataItem extends Node {
   readonly kind: "data";
   readonly name: Name;
+  readonly place?: StringLiteral;
   readonly properties: readonly DataProperty[];
 }
 

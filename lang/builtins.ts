@@ -8,10 +8,12 @@ export interface Builtin {
 export const builtins: ReadonlyMap<string, Builtin> = new Map(
   [
     { name: "list", parameters: ["head", "next"] },
+    { name: "chain", parameters: ["head", "next"] },
     { name: "children", parameters: [] },
     { name: "threads", parameters: [] },
     { name: "files", parameters: [] },
     { name: "maps", parameters: [] },
+    { name: "imports", parameters: [] },
     { name: "stack", parameters: ["thread"] },
     { name: "bytes", parameters: ["address", "n"] },
     { name: "disk", parameters: ["address", "n"] },

@@ -53,18 +53,7 @@ export function loadScript(path: string, options: LoadOptions): LoadResult {
     root === null || root.script === null
       ? null
       : checkScript(root, { files, vars: options.vars ?? [] }, diagnostics);
-  return { script, diagnostics: inOrder(withoutEchoes(diagnostics)) };
-}
-
-/** Where something is wrong anyway, that it would not be supported yet is no news. */
-function withoutEchoes(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
-  const key = ({ span }: Diagnostic): string => `${span?.file.path ?? ""}:${span?.start ?? 0}`;
-  const wrong = new Set(
-    diagnostics
-      .filter(({ severity, code }) => severity === "error" && code !== "not-supported")
-      .map(key),
-  );
-  return diagnostics.filter((one) => one.code !== "not-supported" || !wrong.has(key(one)));
+  return { script, diagnostics: inOrder(diagnostics) };
 }
 
 /** Each file's diagnostics together, by place; files in the order in which they came up. */

@@ -70,14 +70,36 @@ function startsRawC(tokens: readonly IToken[]): boolean {
   return false;
 }
 
-/** Whether the `{` at `brace` belongs to `patch NAME [from "…"] [after a, b]`. */
+/** Whether the `{` at `brace` belongs to `patch NAME [from "…"] [after a, b]`, an item of an update. */
 function opensPatch(tokens: readonly IToken[], brace: number): boolean {
   const image = (index: number) => tokens[index]?.image ?? "";
-  for (let at = brace - 1; at > 0; at--) {
+  for (let at = brace - 1; at >= 0; at--) {
     const text = image(at);
     if (text === "{" || text === "}" || text === ";") return false;
     // `patch patch {`: the first of the two is the keyword.
-    if (text === "patch" && image(at - 1) !== "patch" && at < brace - 1) return true;
+    if (text !== "patch" || image(at - 1) === "patch" || !isPatchHead(tokens, at, brace)) continue;
+    // `check patch recover {`: there `patch` is a variable.
+    return image(brace - 1) !== "recover" || !insideTaint(tokens, at);
   }
-  return image(0) === "patch" && brace > 1;
+  return false;
+}
+
+/** Whether only what may stand there stands between `patch` and its brace; the name may be missing. */
+function isPatchHead(tokens: readonly IToken[], patch: number, brace: number): boolean {
+  const words = tokens.slice(patch + 1, brace).map(({ image }) => image);
+  const head = words.map((word) => (word.startsWith('"') ? '"' : word)).join(" ");
+  return /^([\w$]+ ?)?(from "? ?)?(after [\w$ ,]*)?$/.test(head);
+}
+
+/** Whether the innermost brace that is open before a token is that of a taint. */
+function insideTaint(tokens: readonly IToken[], before: number): boolean {
+  const image = (index: number) => tokens[index]?.image ?? "";
+  let depth = 0;
+  for (let at = before - 1; at >= 0; at--) {
+    if (image(at) === "}") depth++;
+    else if (image(at) === "{" && depth-- === 0) {
+      return image(at - 1) === "always" || ["before", "after"].includes(image(at - 2));
+    }
+  }
+  return false;
 }

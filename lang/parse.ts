@@ -3,6 +3,7 @@ import type { ILexingResult, TokenType } from "chevrotain";
 import type { Expression, Script } from "./ast.js";
 import { diagnose } from "./diagnostics/codes.js";
 import { hasErrors, type Diagnostic } from "./diagnostics/diagnostic.js";
+import { characterMeant } from "./grammar/hints.js";
 import { polusParser } from "./grammar/parser.js";
 import type { SourceFile } from "./source.js";
 import { polusLexer, UnclosedCharacter, UnclosedString, Unknown } from "./tokens.js";
@@ -65,7 +66,12 @@ function reportLexing(file: SourceFile, lexed: ILexingResult, diagnostics: Diagn
     const span = file.span(token.startOffset, token.startOffset + token.image.length);
     diagnostics.push(
       code === "unexpected-character"
-        ? diagnose(code, span, { text: [...token.image].slice(0, 20).join("") })
+        ? diagnose(
+            code,
+            span,
+            { text: [...token.image].slice(0, 20).join("") },
+            { suggestion: characterMeant(token.image) },
+          )
         : diagnose(code, span, undefined),
     );
   }

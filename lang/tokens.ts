@@ -146,6 +146,7 @@ function word(text: string): TokenType {
     name: titled(text),
     label: `\`${text}\``,
     pattern: new RegExp(`${text}(?![\\w$])`),
+    start_chars_hint: [text.charAt(0)],
     categories: [Identifier],
   });
 }
@@ -252,6 +253,7 @@ function keyword(text: string, ...categories: TokenType[]): TokenType {
     name: `C_${text}`,
     label: `\`${text}\``,
     pattern: new RegExp(`${text}(?![\\w$])`),
+    start_chars_hint: [text.charAt(0)],
     categories: [AnyToken, ...categories],
   });
 }

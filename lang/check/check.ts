@@ -1,30 +1,38 @@
 /** From parsed files to a checked script: every pass in its order. */
 import { dirname } from "node:path";
-import type { Expression, Item, Statement, UpdateDeclaration } from "../ast.js";
+import type {
+  Expression,
+  InvocationExpression,
+  Item,
+  Statement,
+  UpdateDeclaration,
+} from "../ast.js";
 import { diagnose } from "../diagnostics/codes.js";
 import { hasErrors, type Diagnostic } from "../diagnostics/diagnostic.js";
 import type { FileAccess } from "../files.js";
-import { firstWord } from "../source.js";
-import { allStatements } from "../walk.js";
+import { firstWord, type SourceFile } from "../source.js";
+import { allStatements, statementExpressions } from "../walk.js";
 import type {
+  CheckedRecipe,
+  CheckedScope,
   CheckedScript,
-  CheckedStatement,
   CheckedUpdate,
   ConstantValue,
-  Located,
   ScriptFile,
 } from "./checked.js";
 import { applyOverrides, Constants } from "./constants.js";
 import type { LoadedFile } from "./imports.js";
 import { checkNames } from "./names.js";
+import { eachInvocation, plainName, RecipeFacts } from "./recipes.js";
 import { fileScope, type Scope } from "./scope.js";
-import { checkSupported, refuseExpressions } from "./supported.js";
 import { checkUpdate } from "./updates.js";
 
 export interface CheckOptions {
   readonly files: FileAccess;
   /** `--var` options, each `NAME=VALUE`. */
   readonly vars: readonly string[];
+  /** An input of the REPL: it need not do anything with what it declares. */
+  readonly interactive?: boolean;
 }
 
 /**
@@ -47,33 +55,41 @@ export function checkScript(
   const rootScope = scopes.get(root) ?? fileScope(root, []);
   applyOverrides(options.vars, rootScope, constants);
 
+  const checkedScopes = new CheckedScopes();
+  const bySource = new Map([...scopes].map(([file, scope]) => [file.source, scope]));
+  const recipes = new RecipeFacts(bySource);
+  const values = new Map<Expression, ConstantValue>();
   const updates = new Map<UpdateDeclaration, CheckedUpdate>();
   for (const file of files) {
     const scope = scopes.get(file);
     if (scope === undefined) continue;
+    const context = {
+      ...options,
+      folder: dirname(file.path),
+      constants,
+      scope: checkedScopes.of(file.source),
+      diagnostics,
+    };
     for (const item of itemsOf(file)) {
       if (item.kind === "const") constants.valueOf(item);
-      else if (item.kind === "update") {
-        const folder = dirname(file.path);
-        updates.set(item, checkUpdate(item, { ...options, folder, constants, diagnostics }));
-      } else if (file !== root && isStatement(item)) {
+      else if (item.kind === "update") updates.set(item, checkUpdate(item, context));
+      else if (file !== root && isStatement(item)) {
         diagnostics.push(diagnose("statement-in-import", firstWord(item.span), undefined));
       }
     }
-    checkNames(file, scope, diagnostics);
-    const notes = file === root ? [] : importNotes(root, file);
-    checkSupported(itemsOf(file), scope, diagnostics, notes);
+    checkNames(file, { scope, constants, recipes, values, diagnostics });
   }
 
   const ownStatements = itemsOf(root).filter(isStatement);
-  checkApplied(root, rootScope, ownStatements, diagnostics);
-  const own = itemsOf(root).flatMap((item) => (item.kind === "update" ? item : []));
-  const idle = own.length + ownStatements.length + root.imports.length === 0;
-  if (idle && !hasErrors(diagnostics)) {
+  const { interactive = false } = options;
+  if (!interactive) checkApplied(root, rootScope, recipes, ownStatements, diagnostics);
+  const declares = (item: Item): boolean => item.kind !== "const";
+  if (!interactive && !itemsOf(root).some(declares) && !hasErrors(diagnostics)) {
     diagnostics.push(diagnose("nothing-to-do", root.source.span(0, 0), undefined));
   }
-  const resolved = new Resolver(rootScope, updates, constants).statements(ownStatements);
   if (hasErrors(diagnostics)) return null;
+  for (const [file, scope] of scopes) checkedScopes.fill(file.source, scope, constants, updates);
+  const own = itemsOf(root).flatMap((item) => (item.kind === "update" ? item : []));
   const imported = [...rootScope.updates.values()].filter((update) => !own.includes(update));
   const checkedOf = (list: readonly UpdateDeclaration[]): CheckedUpdate[] =>
     list.flatMap((update) => updates.get(update) ?? []);
@@ -84,9 +100,54 @@ export function checkScript(
     files: files.map(({ source, path, digest }): ScriptFile => ({ source, path, digest })),
     updates: checkedOf(own),
     importedUpdates: checkedOf(imported),
-    constants: constantValues(rootScope, constants),
-    statements: resolved,
+    scope: checkedScopes.of(root.source),
+    statements: ownStatements,
+    constantValues: values,
   };
+}
+
+interface OpenScope extends CheckedScope {
+  readonly constants: Map<string, ConstantValue>;
+  readonly recipes: Map<string, CheckedRecipe>;
+  readonly updates: Map<string, CheckedUpdate>;
+}
+
+/** What each file sees; updates and recipes hold the scope of their file, so that it is made first. */
+class CheckedScopes {
+  readonly #scopes = new Map<SourceFile, OpenScope>();
+
+  of(source: SourceFile): OpenScope {
+    const known = this.#scopes.get(source);
+    if (known !== undefined) return known;
+    const made = { source, constants: new Map(), recipes: new Map(), updates: new Map() };
+    this.#scopes.set(source, made);
+    return made;
+  }
+
+  fill(
+    source: SourceFile,
+    scope: Scope,
+    constants: Constants,
+    updates: ReadonlyMap<UpdateDeclaration, CheckedUpdate>,
+  ): void {
+    const open = this.of(source);
+    for (const [name, declaration] of scope.constants) {
+      const value = constants.valueOf(declaration);
+      if (value !== null) open.constants.set(name, value);
+    }
+    for (const [name, declaration] of scope.recipes) {
+      open.recipes.set(name, {
+        name,
+        parameters: declaration.parameters.map(({ text }) => text),
+        declaration,
+        scope: this.of(declaration.span.file),
+      });
+    }
+    for (const [name, declaration] of scope.updates) {
+      const update = updates.get(declaration);
+      if (update !== undefined) open.updates.set(name, update);
+    }
+  }
 }
 
 /** The script first, then what it imports, each once. */
@@ -117,26 +178,31 @@ function isStatement(item: Item): item is Statement {
   }
 }
 
-/** Where the script imports a file, if it does so itself. */
-function importNotes(root: LoadedFile, file: LoadedFile) {
-  return root.imports
-    .filter((imported) => imported.file === file)
-    .map(({ declaration }) => ({ message: "it is imported here", span: declaration.span }));
-}
-
 /** A script that decides by itself applies all of its updates somewhere. */
 function checkApplied(
   root: LoadedFile,
   scope: Scope,
+  recipes: RecipeFacts,
   statements: readonly Statement[],
   diagnostics: Diagnostic[],
 ): void {
   const applied = new Set<string>();
+  const call = (invocation: InvocationExpression): void => {
+    const recipe = scope.recipes.get(invocation.name.text);
+    if (recipe === undefined) return;
+    for (const [parameter, uses] of recipes.of(recipe).updates) {
+      const index = recipe.parameters.findIndex(({ text }) => text === parameter);
+      const argument = invocation.arguments[index];
+      const name = argument === undefined ? undefined : plainName(argument);
+      if (name !== undefined && uses.some(({ kind }) => kind === "apply")) applied.add(name);
+    }
+  };
   const bodies = itemsOf(root).flatMap((item) =>
     item.kind === "recipe" ? item.body.statements : [],
   );
   for (const statement of allStatements([...statements, ...bodies])) {
     if (statement.kind === "apply") applied.add(statement.update.text);
+    for (const expression of statementExpressions(statement)) eachInvocation(expression, call);
   }
   for (const [name, update] of scope.updates) {
     if (applied.has(name)) continue;
@@ -154,69 +220,4 @@ function checkApplied(
       );
     }
   }
-}
-
-function constantValues(scope: Scope, constants: Constants): ReadonlyMap<string, ConstantValue> {
-  const values = new Map<string, ConstantValue>();
-  for (const [name, declaration] of scope.constants) {
-    const value = constants.valueOf(declaration);
-    if (value !== null) values.set(name, value);
-  }
-  return values;
-}
-
-/** Statements with their names resolved; those that are refused anyway are left out. */
-class Resolver {
-  constructor(
-    readonly scope: Scope,
-    readonly updates: ReadonlyMap<UpdateDeclaration, CheckedUpdate>,
-    readonly constants: Constants,
-  ) {}
-
-  statements(statements: readonly Statement[]): readonly CheckedStatement[] {
-    return statements.flatMap((statement) => this.#statement(statement) ?? []);
-  }
-
-  #statement(statement: Statement): CheckedStatement | undefined {
-    switch (statement.kind) {
-      case "apply": {
-        const update = this.#update(statement.update.text);
-        if (update === undefined) return undefined;
-        const { span } = statement;
-        return { kind: "apply", update, nameSpan: statement.update.span, span };
-      }
-      case "rollback": {
-        const update = this.#update(statement.update.text);
-        const point = update?.points.find(({ name }) => name === statement.point.text);
-        if (update === undefined || point === undefined) return undefined;
-        const { span } = statement;
-        const nameSpan = span.file.span(statement.update.span.start, statement.point.span.end);
-        return { kind: "rollback", update, point, nameSpan, span };
-      }
-      case "print": {
-        const values = statement.values.flatMap((part): readonly Located<ConstantValue>[] => {
-          // What is no constant was refused as "not supported yet"; one message is enough.
-          if (!isConstant(part, this.scope)) return [];
-          const value = this.constants.evaluate(part);
-          return value === null ? [] : [{ value, span: part.span }];
-        });
-        return { kind: "print", values, node: statement, span: statement.span };
-      }
-      default:
-        return undefined;
-    }
-  }
-
-  #update(name: string): CheckedUpdate | undefined {
-    const declaration = this.scope.updates.get(name);
-    return declaration === undefined ? undefined : this.updates.get(declaration);
-  }
-}
-
-function isConstant(expression: Expression, scope: Scope): boolean {
-  let constant = true;
-  refuseExpressions(expression, scope, () => {
-    constant = false;
-  });
-  return constant;
 }

@@ -4,7 +4,14 @@
  * Spans of all names stay, so that a later refusal by the engine can point at
  * the very word in the script.
  */
-import type { IntegerType, PrintStatement, UpdateDeclaration } from "../ast.js";
+import type {
+  Block,
+  Expression,
+  IntegerType,
+  RecipeDeclaration,
+  Statement,
+  UpdateDeclaration,
+} from "../ast.js";
 import type { SourceFile, Span } from "../source.js";
 
 /** A word or text of the script and where it stands. */
@@ -39,10 +46,34 @@ export interface CheckedScript {
   readonly updates: readonly CheckedUpdate[];
   /** Updates of imported files: `apply` may name them, nothing else applies them. */
   readonly importedUpdates: readonly CheckedUpdate[];
-  /** The script's own constants (and the imported ones that it sees), overrides applied. */
+  /** What the script's own statements see. */
+  readonly scope: CheckedScope;
+  /**
+   * Statements at top level, in order; none means that the updates are applied in file order.
+   * Recipes, updates and constants that they name are those of `scope`; every other name is a
+   * variable of the script (`let`, `for`) or else the target's.
+   */
+  readonly statements: readonly Statement[];
+  /** Of those expressions of statements that are constant as a whole. */
+  readonly constantValues: ReadonlyMap<Expression, ConstantValue>;
+}
+
+/** The names that one file sees: its own declarations and those of the files that it imports. */
+export interface CheckedScope {
+  readonly source: SourceFile;
+  /** Overrides applied. */
   readonly constants: ReadonlyMap<string, ConstantValue>;
-  /** Statements at top level, in order; none means that the updates are applied in file order. */
-  readonly statements: readonly CheckedStatement[];
+  readonly recipes: ReadonlyMap<string, CheckedRecipe>;
+  readonly updates: ReadonlyMap<string, CheckedUpdate>;
+}
+
+export interface CheckedRecipe {
+  readonly name: string;
+  /** In order; each stands for an expression of the caller. */
+  readonly parameters: readonly string[];
+  readonly declaration: RecipeDeclaration;
+  /** Of the file that declares it: its body sees nothing else of the caller's. */
+  readonly scope: CheckedScope;
 }
 
 /** A file that belongs to a script. */
@@ -65,9 +96,13 @@ export interface CheckedUpdate {
   readonly patches: readonly CheckedPatch[];
   /** `start` first, then as they are written. */
   readonly points: readonly CheckedPoint[];
+  /** As written. */
+  readonly taints: readonly CheckedTaint[];
   readonly onFailure: CheckedFailureAction;
   /** Nanoseconds to wait for completion; absent: do not wait. */
   readonly completeWithin?: Located<bigint>;
+  /** Of the file that declares it: what checks and recoveries see. */
+  readonly scope: CheckedScope;
   readonly declaration: UpdateDeclaration;
 }
 
@@ -90,6 +125,49 @@ export interface CheckedPatch {
   readonly after: readonly Located<string>[];
   /** As written. */
   readonly replacements: readonly CheckedReplacement[];
+  /** As written. */
+  readonly data: readonly CheckedData[];
+}
+
+/** A data item: what changes its layout, and the functions that carry one version over to the other. */
+export interface CheckedData {
+  readonly name: string;
+  /** Of the name. */
+  readonly span: Span;
+  /** The one object, or every object of a type. */
+  readonly objects: CheckedGlobal | CheckedObjects;
+  /** In the patch. */
+  readonly forward: Located<string>;
+  /** In the patch. */
+  readonly backward: Located<string>;
+}
+
+/** The program's global of the item's name. */
+export interface CheckedGlobal {
+  readonly kind: "global";
+  readonly scope?: CheckedPlace;
+  /** The new object, in the patch. */
+  readonly new: Located<string>;
+}
+
+/** What `each` visits. */
+export interface CheckedObjects {
+  readonly kind: "each";
+  readonly each: CheckedFunction;
+  /** Bytes of an old and of a new object; types of the target and of the patch. */
+  readonly size: { readonly old: Expression; readonly new: Expression };
+  readonly onNew?: CheckedFunction;
+  readonly onFree?: CheckedFunction;
+}
+
+/** A function of the target or of the patch. */
+export interface CheckedFunction extends Located<string> {
+  readonly scope?: CheckedPlace;
+}
+
+/** `in "str.c"` (a source file) or `in "libfoo.so"` (a library). */
+export interface CheckedPlace extends Located<string> {
+  readonly kind: "source" | "library";
 }
 
 /** Where a patch's code comes from. `span` is what names it in the script. */
@@ -103,8 +181,7 @@ export type PatchSource =
 
 export interface CheckedReplacement {
   readonly function: Located<string>;
-  /** `in "str.c"` (a source file) or `in "libfoo.so"` (a library). */
-  readonly scope?: Located<string> & { readonly kind: "source" | "library" };
+  readonly scope?: CheckedPlace;
   readonly with?: Located<string>;
   /** Of the whole `replace …`. */
   readonly span: Span;
@@ -122,26 +199,26 @@ export type CheckedFailureAction =
   | { readonly kind: "rollback"; readonly point: string; readonly position: number }
   | { readonly kind: "keep" };
 
-export type CheckedStatement =
-  | {
-      readonly kind: "apply";
-      /** A member of `updates` or `importedUpdates`. */
-      readonly update: CheckedUpdate;
-      /** Of the update's name in the statement. */
-      readonly nameSpan: Span;
-      readonly span: Span;
-    }
-  | {
-      readonly kind: "rollback";
-      readonly update: CheckedUpdate;
-      readonly point: CheckedPoint;
-      /** Of `UPDATE.POINT`. */
-      readonly nameSpan: Span;
-      readonly span: Span;
-    }
-  | {
-      readonly kind: "print";
-      readonly values: readonly Located<ConstantValue>[];
-      readonly node: PrintStatement;
-      readonly span: Span;
-    };
+/** A check of the target's state, and how to repair it. */
+export interface CheckedTaint {
+  readonly name: string;
+  /** Of the name. */
+  readonly span: Span;
+  /**
+   * How many patches are active when it is looked at, ascending: `before P` and `after P` give
+   * one position, `always` both ends.
+   */
+  readonly positions: readonly number[];
+  readonly kind: "before" | "after" | "always";
+  /** As written, for people: `before filter`, `always`. */
+  readonly when: string;
+  /** Holds: the state is sane. */
+  readonly check: Expression;
+  readonly recover?: Block;
+  readonly otherwise: {
+    readonly action: "fail" | "warn";
+    /** Absent where none is written. */
+    readonly message?: string;
+    readonly span: Span;
+  };
+}

@@ -99,11 +99,9 @@ export class Constants {
         return this.evaluate(holds ? expression.whenTrue : expression.whenFalse);
       }
       case "cast":
-      case "sizeof": {
-        const what = expression.kind === "cast" ? "casts" : "`sizeof`";
-        this.#report(diagnose("not-supported", expression.span, { what }));
-        return null;
-      }
+        return this.#notConstant(expression, "a cast to a type of the target");
+      case "sizeof":
+        return this.#notConstant(expression, "the size of something in the target");
       case "member":
       case "index":
         return this.#notConstant(expression, "a variable of the target");

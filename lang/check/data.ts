@@ -1,8 +1,15 @@
 /** The properties of a data item: which must be there, which exclude each other. */
-import type { DataItem, DataProperty } from "../ast.js";
+import type {
+  DataItem,
+  DataNameProperty,
+  DataProperty,
+  DataSizeProperty,
+  StringLiteral,
+} from "../ast.js";
 import { diagnose } from "../diagnostics/codes.js";
 import type { Diagnostic } from "../diagnostics/diagnostic.js";
 import { firstWord } from "../source.js";
+import type { CheckedData, CheckedFunction, CheckedPlace, Located } from "./checked.js";
 
 const words: Readonly<Record<DataProperty["kind"], string>> = {
   new: "new",
@@ -14,8 +21,11 @@ const words: Readonly<Record<DataProperty["kind"], string>> = {
   "on-free": "on free",
 };
 
-/** Checks a `data` item: one global (with `new`) or every object of a type (with `each`). */
-export function checkData(item: DataItem, diagnostics: Diagnostic[]): void {
+/**
+ * Checks a `data` item: one global (with `new`) or every object of a type (with `each`).
+ * @returns `undefined` if something is missing, which was reported
+ */
+export function checkData(item: DataItem, diagnostics: Diagnostic[]): CheckedData | undefined {
   const owner = `data item \`${item.name.text}\``;
   const found = new Map<DataProperty["kind"], DataProperty>();
   for (const property of item.properties) {
@@ -49,4 +59,58 @@ export function checkData(item: DataItem, diagnostics: Diagnostic[]): void {
       diagnostics.push(diagnose("conflicting-property", firstWord(property.span), { reason }));
     }
   }
+  return checkedData(item, found);
+}
+
+function checkedData(
+  { name, place }: DataItem,
+  found: ReadonlyMap<DataProperty["kind"], DataProperty>,
+): CheckedData | undefined {
+  const named = (kind: DataNameProperty["kind"]): DataNameProperty | undefined =>
+    found.get(kind) as DataNameProperty | undefined;
+  const size = found.get("size") as DataSizeProperty | undefined;
+  const [forward, backward] = [named("forward"), named("backward")];
+  const [fresh, each] = [named("new"), named("each")];
+  if (forward === undefined || backward === undefined) return undefined;
+  const common = {
+    name: name.text,
+    span: name.span,
+    forward: located(forward),
+    backward: located(backward),
+  };
+  if (each === undefined) {
+    if (fresh === undefined) return undefined;
+    const scope = place === undefined ? {} : { scope: placeOf(place) };
+    return { ...common, objects: { kind: "global", ...scope, new: located(fresh) } };
+  }
+  if (size === undefined) return undefined;
+  const [onNew, onFree] = [named("on-new"), named("on-free")];
+  return {
+    ...common,
+    objects: {
+      kind: "each",
+      each: functionOf(each),
+      size: { old: size.old, new: size.new },
+      ...(onNew === undefined ? {} : { onNew: functionOf(onNew) }),
+      ...(onFree === undefined ? {} : { onFree: functionOf(onFree) }),
+    },
+  };
+}
+
+function located({ value }: DataNameProperty): Located<string> {
+  return { value: value.text, span: value.span };
+}
+
+function functionOf(property: DataNameProperty): CheckedFunction {
+  const { place } = property;
+  return { ...located(property), ...(place === undefined ? {} : { scope: placeOf(place) }) };
+}
+
+function placeOf({ value, span }: StringLiteral): CheckedPlace {
+  return { kind: placeKind(value), value, span };
+}
+
+/** `in "libfoo.so.1"` names a library, everything else a source file. */
+export function placeKind(place: string): "source" | "library" {
+  return /\.so(?:\.\d+)*$/.test(place) ? "library" : "source";
 }

@@ -33,6 +33,8 @@ export interface ImportOptions {
   readonly files: FileAccess;
   /** Absolute path of the folder that `std/NAME` stands for. */
   readonly stdlib: string;
+  /** Whether the script itself is an input of the REPL. */
+  readonly interactive?: boolean;
 }
 
 const extension = ".polus";
@@ -83,7 +85,8 @@ class Loader {
       this.diagnostics.push(problem);
       return { source, path: file.path, digest, script: null, imports: [], complete: false };
     }
-    const { script, diagnostics } = parse(source);
+    const interactive = this.#open.length === 0 && this.options.interactive === true;
+    const { script, diagnostics } = parse(source, { interactive });
     this.diagnostics.push(...diagnostics);
     this.#open.push(file);
     const imports: ImportedFile[] = [];

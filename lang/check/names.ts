@@ -1,33 +1,63 @@
-/** Names in statements and recipes: what is called, set, applied and rolled back to exists. */
+/**
+ * Statements and recipes, as far as no target is needed: what is called, set, applied and rolled
+ * back to exists, words stand where they may, constants are of the kind that is wanted.
+ */
 import type {
+  ApplyStatement,
   Block,
   Expression,
   InvocationExpression,
   Name,
   RecipeDeclaration,
+  RollbackStatement,
   Statement,
+  TaintClause,
 } from "../ast.js";
 import { builtins } from "../builtins.js";
 import { diagnose } from "../diagnostics/codes.js";
-import type { Diagnostic } from "../diagnostics/diagnostic.js";
+import type { Diagnostic, Note } from "../diagnostics/diagnostic.js";
 import { didYouMean } from "../diagnostics/suggest.js";
 import { statementKeywords } from "../keywords.js";
-import { textOf } from "../source.js";
+import { textOf, type Span } from "../source.js";
 import { expressionParts, statementBlocks, statementExpressions } from "../walk.js";
+import type { ConstantValue } from "./checked.js";
+import type { Constants } from "./constants.js";
 import type { LoadedFile } from "./imports.js";
+import { isAssignable, plainName, type RecipeFacts } from "./recipes.js";
 import { duplicate, refuseValueWord, type Scope } from "./scope.js";
+import { StaticExpressions } from "./statics.js";
 
 interface Surroundings {
   readonly inLoop: boolean;
   readonly inRecipe: boolean;
+  /** In a taint's check or recovery: updates stay as they are there. */
+  readonly inTaint: boolean;
+  /** Of the recipe around it: one may stand for an update of the caller's. */
+  readonly parameters: ReadonlySet<string>;
   /** Names of the script's own variables here: they hide constants. */
   readonly variables: ReadonlySet<string>;
 }
 
-/** Checks all statements of a file: at top level, in recipes, in taints' recoveries. */
-export function checkNames(file: LoadedFile, scope: Scope, diagnostics: Diagnostic[]): void {
-  const checker = new NameChecker(scope, diagnostics);
-  const outside: Surroundings = { inLoop: false, inRecipe: false, variables: new Set() };
+/** What the checks of one file need to know. */
+export interface NameContext {
+  readonly scope: Scope;
+  readonly constants: Constants;
+  readonly recipes: RecipeFacts;
+  /** Filled with the values of constant expressions. */
+  readonly values: Map<Expression, ConstantValue>;
+  readonly diagnostics: Diagnostic[];
+}
+
+/** Checks all statements of a file: at top level, in recipes, in taints. */
+export function checkNames(file: LoadedFile, context: NameContext): void {
+  const checker = new NameChecker(context);
+  const outside: Surroundings = {
+    inLoop: false,
+    inRecipe: false,
+    inTaint: false,
+    parameters: new Set(),
+    variables: new Set(),
+  };
   const top: Statement[] = [];
   for (const item of file.script?.items ?? []) {
     switch (item.kind) {
@@ -37,15 +67,11 @@ export function checkNames(file: LoadedFile, scope: Scope, diagnostics: Diagnost
         // Evaluated, and refused if it is not constant, by `constants.ts`.
         break;
       case "recipe":
-        checker.recipe(item);
+        checker.recipe(item, outside);
         break;
       case "update":
         for (const clause of item.items) {
-          if (clause.kind !== "taint") continue;
-          for (const part of clause.items) {
-            if (part.kind === "recover") checker.block(part.body, outside);
-            else if (part.kind === "check") checker.expression(part.condition);
-          }
+          if (clause.kind === "taint") checker.taint(clause, outside);
         }
         break;
       default:
@@ -56,12 +82,30 @@ export function checkNames(file: LoadedFile, scope: Scope, diagnostics: Diagnost
 }
 
 class NameChecker {
-  constructor(
-    readonly scope: Scope,
-    readonly diagnostics: Diagnostic[],
-  ) {}
+  readonly scope: Scope;
+  readonly diagnostics: Diagnostic[];
+  readonly recipes: RecipeFacts;
+  readonly statics: StaticExpressions;
 
-  recipe(recipe: RecipeDeclaration): void {
+  constructor({ scope, constants, recipes, values, diagnostics }: NameContext) {
+    this.scope = scope;
+    this.diagnostics = diagnostics;
+    this.recipes = recipes;
+    this.statics = new StaticExpressions(scope, constants, values);
+  }
+
+  taint(taint: TaintClause, outside: Surroundings): void {
+    const around = { ...outside, inTaint: true };
+    for (const part of taint.items) {
+      if (part.kind === "recover") this.block(part.body, around);
+      else if (part.kind === "check") {
+        this.expression(part.condition, around);
+        this.statics.condition(part.condition, around.variables);
+      }
+    }
+  }
+
+  recipe(recipe: RecipeDeclaration, outside: Surroundings): void {
     const parameters = new Map<string, Name>();
     for (const parameter of recipe.parameters) {
       const first = parameters.get(parameter.text);
@@ -69,8 +113,8 @@ class NameChecker {
       else this.diagnostics.push(duplicate("parameter", parameter, first));
       refuseValueWord(parameter, this.diagnostics);
     }
-    const variables = new Set(parameters.keys());
-    this.block(recipe.body, { inLoop: false, inRecipe: true, variables });
+    const names = new Set(parameters.keys());
+    this.block(recipe.body, { ...outside, inRecipe: true, parameters: names, variables: names });
   }
 
   block(block: Block, around: Surroundings): void {
@@ -93,8 +137,9 @@ class NameChecker {
   }
 
   #statement(statement: Statement, around: Surroundings): void {
-    if (statement.kind === "recipe-statement") this.#recipeStatement(statement.invocation);
-    else for (const part of statementExpressions(statement)) this.expression(part);
+    if (statement.kind === "recipe-statement") this.#recipeStatement(statement.invocation, around);
+    else for (const part of statementExpressions(statement)) this.expression(part, around);
+    this.#kinds(statement, around.variables);
     switch (statement.kind) {
       case "set":
         this.#assignable(statement.place, around);
@@ -114,10 +159,14 @@ class NameChecker {
         refuseValueWord(statement.name, this.diagnostics);
         break;
       case "apply":
-        this.#update(statement.update);
+        this.#notInTaint(statement.span, around);
+        if (!around.parameters.has(statement.update.text)) this.#update(statement.update);
         break;
       case "rollback":
-        this.#point(statement.update, statement.point);
+        this.#notInTaint(statement.span, around);
+        if (!around.parameters.has(statement.update.text)) {
+          this.#point(statement.update, statement.point);
+        }
         break;
       case "if": {
         const { whenTrue, whenFalse } = statement;
@@ -139,13 +188,39 @@ class NameChecker {
     for (const block of statementBlocks(statement)) this.block(block, inner);
   }
 
-  /** Only names that must be the script's own: all others may be the target's. */
-  expression(expression: Expression): void {
-    if (expression.kind === "invocation") this.#invocation(expression);
-    for (const part of expressionParts(expression)) this.expression(part);
+  /** Constants in a statement's expressions make sense and are of the kind that it wants. */
+  #kinds(statement: Statement, variables: ReadonlySet<string>): void {
+    const { statics } = this;
+    switch (statement.kind) {
+      case "assert":
+      case "if":
+      case "while":
+        return statics.condition(statement.condition, variables);
+      case "for":
+        return statics.iterable(statement.iterable, variables);
+      case "sleep":
+        return statics.duration(statement.duration, variables);
+      case "wait":
+        statics.condition(statement.condition, variables);
+        return statics.duration(statement.within, variables);
+      default:
+        for (const part of statementExpressions(statement)) statics.value(part, variables);
+    }
   }
 
-  #invocation(invocation: InvocationExpression): void {
+  #notInTaint(span: Span, around: Surroundings, called?: Span): void {
+    if (!around.inTaint) return;
+    const notes = called === undefined ? [] : [{ message: "it does so here", span: called }];
+    this.#report(diagnose("changes-updates", span, undefined, { notes }));
+  }
+
+  /** Only names that must be the script's own: all others may be the target's. */
+  expression(expression: Expression, around: Surroundings): void {
+    if (expression.kind === "invocation") this.#invocation(expression, around);
+    for (const part of expressionParts(expression)) this.expression(part, around);
+  }
+
+  #invocation(invocation: InvocationExpression, around: Surroundings): void {
     const { name } = invocation;
     const builtin = builtins.get(name.text);
     if (builtin !== undefined) {
@@ -154,7 +229,11 @@ class NameChecker {
     }
     const recipe = this.scope.recipes.get(name.text);
     if (recipe !== undefined) {
-      this.#arguments("recipe", invocation, recipe.parameters.length, recipe);
+      this.#recipeCall(invocation, recipe, around);
+      if (!this.recipes.of(recipe).returnsValue) {
+        const notes = [{ message: "it is declared here", span: recipe.name.span }];
+        this.#report(diagnose("no-value", invocation.span, { name: name.text }, { notes }));
+      }
       return;
     }
     if (!this.scope.complete) return;
@@ -165,12 +244,12 @@ class NameChecker {
     this.#report(diagnose("unknown-function", name.span, { name: name.text }, { suggestion }));
   }
 
-  #recipeStatement(invocation: InvocationExpression): void {
+  #recipeStatement(invocation: InvocationExpression, around: Surroundings): void {
     const { name } = invocation;
-    for (const part of invocation.arguments) this.expression(part);
+    for (const part of invocation.arguments) this.expression(part, around);
     const recipe = this.scope.recipes.get(name.text);
     if (recipe !== undefined) {
-      this.#arguments("recipe", invocation, recipe.parameters.length, recipe);
+      this.#recipeCall(invocation, recipe, around);
       return;
     }
     if (!this.scope.complete) return;
@@ -179,6 +258,51 @@ class NameChecker {
       : (didYouMean(name.text, [...this.scope.recipes.keys(), ...statementKeywords]) ??
         `a function of the target is run by \`call ${textOf(invocation.span)}\``);
     this.#report(diagnose("unknown-recipe", name.span, { name: name.text }, { suggestion }));
+  }
+
+  #recipeCall(
+    invocation: InvocationExpression,
+    recipe: RecipeDeclaration,
+    around: Surroundings,
+  ): void {
+    this.#arguments("recipe", invocation, recipe.parameters.length, recipe);
+    if (invocation.arguments.length !== recipe.parameters.length) return;
+    const { sets, changesUpdates, updates } = this.recipes.of(recipe);
+    if (changesUpdates !== undefined) this.#notInTaint(invocation.span, around, changesUpdates);
+    recipe.parameters.forEach((parameter, index) => {
+      const argument = invocation.arguments[index];
+      const at = sets.get(parameter.text);
+      if (argument !== undefined && at !== undefined) {
+        this.#assignable(argument, around, [{ message: "the recipe sets it here", span: at }]);
+      }
+      const used = updates.get(parameter.text) ?? [];
+      if (argument !== undefined && used.length > 0) this.#updateArgument(argument, used, around);
+    });
+  }
+
+  /** What is given for a parameter that the recipe applies or rolls back. */
+  #updateArgument(
+    argument: Expression,
+    used: readonly (ApplyStatement | RollbackStatement)[],
+    around: Surroundings,
+  ): void {
+    const text = plainName(argument);
+    if (text !== undefined && around.parameters.has(text)) return;
+    const [first] = used;
+    const notes = used.slice(0, 1).map(({ span }) => ({
+      message:
+        first?.kind === "apply" ? "the recipe applies it here" : "the recipe rolls it back here",
+      span,
+    }));
+    if (text === undefined) {
+      this.#report(diagnose("not-an-update", argument.span, undefined, { notes }));
+      return;
+    }
+    const name: Name = { kind: "name", text, span: argument.span };
+    if (!this.#update(name, notes)) return;
+    for (const statement of used) {
+      if (statement.kind === "rollback") this.#point(name, statement.point, argument.span);
+    }
   }
 
   #arguments(
@@ -197,37 +321,32 @@ class NameChecker {
     );
   }
 
-  #assignable(place: Expression, around: Surroundings): void {
+  #assignable(place: Expression, around: Surroundings, notes: readonly Note[] = []): void {
+    if (!isAssignable(place)) {
+      this.#report(diagnose("not-assignable", place.span, undefined, { notes }));
+      return;
+    }
+    const name = plainName(place);
+    const constant = name === undefined ? undefined : this.scope.constants.get(name);
+    if (name === undefined || constant === undefined || around.variables.has(name)) return;
+    const declared = { message: "it is declared here", span: constant.name.span };
     let inner = place;
     while (inner.kind === "parenthesized") inner = inner.expression;
-    const writable =
-      inner.kind === "variable" ||
-      inner.kind === "member" ||
-      inner.kind === "index" ||
-      (inner.kind === "unary" && inner.operator === "*");
-    if (!writable) {
-      this.#report(diagnose("not-assignable", place.span, undefined));
-      return;
-    }
-    if (inner.kind !== "variable" || inner.function !== undefined || inner.place !== undefined) {
-      return;
-    }
-    const { text } = inner.name;
-    const constant = this.scope.constants.get(text);
-    if (constant === undefined || around.variables.has(text)) return;
-    const notes = [{ message: "it is declared here", span: constant.name.span }];
-    this.#report(diagnose("constant-assignment", inner.span, { name: text }, { notes }));
+    this.#report(
+      diagnose("constant-assignment", inner.span, { name }, { notes: [declared, ...notes] }),
+    );
   }
 
-  #update(name: Name): boolean {
+  #update(name: Name, notes: readonly Note[] = []): boolean {
     if (this.scope.updates.has(name.text)) return true;
     if (!this.scope.complete) return false;
     const suggestion = didYouMean(name.text, this.scope.updates.keys());
-    this.#report(diagnose("unknown-update", name.span, { name: name.text }, { suggestion }));
+    this.#report(diagnose("unknown-update", name.span, { name: name.text }, { suggestion, notes }));
     return false;
   }
 
-  #point(name: Name, point: Name): void {
+  /** @param argument where a recipe gets the update that it rolls back to the point */
+  #point(name: Name, point: Name, argument?: Span): void {
     if (!this.#update(name)) return;
     const points = ["start"];
     for (const clause of this.scope.updates.get(name.text)?.items ?? []) {
@@ -236,7 +355,12 @@ class NameChecker {
     if (points.includes(point.text)) return;
     const suggestion = didYouMean(point.text, points);
     const args = { name: point.text, update: name.text };
-    this.#report(diagnose("unknown-point", point.span, args, { suggestion }));
+    if (argument === undefined) {
+      this.#report(diagnose("unknown-point", point.span, args, { suggestion }));
+      return;
+    }
+    const notes = [{ message: "the recipe rolls back to it here", span: point.span }];
+    this.#report(diagnose("unknown-point", argument, args, { notes }));
   }
 
   #report(diagnostic: Diagnostic): void {

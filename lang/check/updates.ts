@@ -6,6 +6,8 @@ import type {
   RollbackPointClause,
   StringLiteral,
   TaintClause,
+  TaintItem,
+  TaintTime,
   TargetClause,
   UpdateDeclaration,
   UpdateItem,
@@ -21,13 +23,15 @@ import type {
   CheckedPatch,
   CheckedPoint,
   CheckedReplacement,
+  CheckedScope,
+  CheckedTaint,
   CheckedTarget,
   CheckedUpdate,
   Located,
   PatchSource,
 } from "./checked.js";
 import type { Constants } from "./constants.js";
-import { checkData } from "./data.js";
+import { checkData, placeKind } from "./data.js";
 import { orderItems } from "./order.js";
 import { duplicate } from "./scope.js";
 
@@ -39,6 +43,8 @@ export interface UpdateContext {
   readonly folder: string;
   readonly files: FileAccess;
   readonly constants: Constants;
+  /** Of that file. */
+  readonly scope: CheckedScope;
   readonly diagnostics: Diagnostic[];
 }
 
@@ -64,8 +70,8 @@ class UpdateChecker {
     if (patches.length === 0 && taints.length === 0) {
       this.#report(diagnose("empty-update", update.name.span, { name: update.name.text }));
     }
-    for (const taint of taints) this.#taint(taint, patches);
     const ordered = this.#order(patches);
+    const checkedTaints = taints.flatMap((taint) => this.#taint(taint, ordered) ?? []);
     const points = this.#points(ordered);
     const target = this.#only("target", this.#all("target"));
     const checkedTarget = target === undefined ? undefined : this.#target(target);
@@ -77,8 +83,10 @@ class UpdateChecker {
       ...(checkedTarget === undefined ? {} : { target: checkedTarget }),
       patches: ordered.map((patch) => this.#patch(patch)),
       points,
+      taints: checkedTaints,
       onFailure: this.#onFailure(points),
       ...(completeWithin === undefined ? {} : { completeWithin }),
+      scope: this.context.scope,
       declaration: update,
     };
   }
@@ -212,9 +220,9 @@ class UpdateChecker {
     const items = patch.items;
     const replacements = this.#replacements(patch);
     const data = items.flatMap((item) => (item.kind === "data" ? item : []));
-    for (const item of this.#named("data item", data)) {
-      checkData(item, this.context.diagnostics);
-    }
+    const checkedData = this.#named("data item", data).flatMap(
+      (item) => checkData(item, this.context.diagnostics) ?? [],
+    );
     if (replacements.length === 0 && data.length === 0) {
       this.#report(diagnose("empty-patch", patch.name.span, { name: patch.name.text }));
     }
@@ -224,6 +232,7 @@ class UpdateChecker {
       source: this.#source(patch),
       after: patch.after.map(({ text, span }) => ({ value: text, span })),
       replacements,
+      data: checkedData,
     };
   }
 
@@ -293,17 +302,40 @@ class UpdateChecker {
 
   // --- taints ---------------------------------------------------------------------------------
 
-  #taint(taint: TaintClause, patches: readonly PatchClause[]): void {
-    if (taint.when.kind !== "always") this.#knownPatch(taint.when.patch, patches);
+  #taint(taint: TaintClause, ordered: readonly PatchClause[]): CheckedTaint | undefined {
+    const { when } = taint;
+    if (when.kind !== "always") this.#knownPatch(when.patch, ordered);
     const owner = `taint \`${taint.name.text}\``;
-    for (const kind of ["check", "recover", "otherwise"] as const) {
-      const items = taint.items.filter((item) => item.kind === kind);
-      this.#only(kind, items, owner);
-      if (kind === "check" && items.length === 0) {
-        const args = { what: "check", name: taint.name.text, owner: "taint" };
-        this.#report(diagnose("missing-property", taint.name.span, args));
-      }
+    const pick = <K extends TaintItem["kind"]>(kind: K) => {
+      const isKind = (item: TaintItem): item is Extract<TaintItem, { kind: K }> =>
+        item.kind === kind;
+      return this.#only(kind, taint.items.filter(isKind), owner);
+    };
+    const check = pick("check");
+    const recover = pick("recover");
+    const otherwise = pick("otherwise");
+    if (check === undefined) {
+      const args = { what: "check", name: taint.name.text, owner: "taint" };
+      this.#report(diagnose("missing-property", taint.name.span, args));
+      return undefined;
     }
+    return {
+      name: taint.name.text,
+      span: taint.name.span,
+      positions: taintPositions(when, ordered),
+      kind: when.kind,
+      when: when.kind === "always" ? "always" : `${when.kind} ${when.patch.text}`,
+      check: check.condition,
+      ...(recover === undefined ? {} : { recover: recover.body }),
+      otherwise:
+        otherwise === undefined
+          ? { action: "fail", span: check.condition.span }
+          : {
+              action: otherwise.action,
+              message: otherwise.message.value,
+              span: otherwise.message.span,
+            },
+    };
   }
 
   // --- points, failure, completion --------------------------------------------------------------
@@ -369,7 +401,8 @@ class UpdateChecker {
   }
 }
 
-/** `in "libfoo.so.1"` names a library, everything else a source file. */
-export function placeKind(place: string): "source" | "library" {
-  return /\.so(?:\.\d+)*$/.test(place) ? "library" : "source";
+function taintPositions(when: TaintTime, ordered: readonly PatchClause[]): readonly number[] {
+  if (when.kind === "always") return [...new Set([0, ordered.length])];
+  const index = ordered.findIndex(({ name }) => name.text === when.patch.text);
+  return [Math.max(0, when.kind === "before" ? index : index + 1)];
 }

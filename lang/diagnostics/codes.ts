@@ -63,6 +63,7 @@ export const codes = {
   "place-without-variable": error(
     () => "`in` can only follow a variable, a function or their members",
   ),
+  "two-places": error(() => "a variable or function has one place only"),
   "invalid-type": error<{ text: string }>(({ text }) => `\`${text}\` is no type of C`),
   "too-deep": error(() => "this is too long, or nested too deeply"),
 
@@ -77,6 +78,7 @@ export const codes = {
     ({ name, reason }) => `\`${name}\` cannot be used as a name here: ${reason}`,
   ),
   "unknown-update": error<Named>(({ name }) => `there is no update \`${name}\``),
+  "not-an-update": error<undefined>(() => "this is to be the name of an update"),
   "unknown-patch": error<{ name: string; update: string }>(
     ({ name, update }) => `update \`${update}\` has no patch \`${name}\``,
   ),
@@ -156,6 +158,13 @@ export const codes = {
   "not-assignable": error(
     () => "only a variable, a member, an element or what a pointer leads to can be set",
   ),
+  "no-value": error<Named>(
+    ({ name }) => `recipe \`${name}\` gives no value: it has no \`return EXPR\``,
+  ),
+  "changes-updates": error(
+    () =>
+      "a taint is checked and repaired while an update is applied: it cannot apply or roll back",
+  ),
   "constant-assignment": error<Named>(({ name }) => `\`${name}\` is a constant and cannot be set`),
 
   // --- constants ---
@@ -178,7 +187,6 @@ export const codes = {
   "invalid-variable": error<Reason>(({ reason }) => reason),
 
   // --- what this release leaves out ---
-  "not-supported": error<{ what: string }>(({ what }) => `not supported yet: ${what}`),
 } as const;
 
 export type Code = keyof typeof codes;

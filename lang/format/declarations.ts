@@ -102,7 +102,11 @@ function printPatchItem(p: TokenPrinter, item: PatchItem): Doc {
 }
 
 function printData(p: TokenPrinter, item: DataItem): Doc {
-  const head = [p.image(), p.token("space")];
+  const head = [
+    p.image(),
+    p.token("space"),
+    item.place ? [p.token("space"), p.token("space")] : "",
+  ];
   return group([head, printBraces(p, item.properties, printDataProperty)]);
 }
 

@@ -12,12 +12,17 @@ import { nearest } from "../diagnostics/suggest.js";
 import { stringLiteral } from "../literals.js";
 import { SourceFile, type Span } from "../source.js";
 import * as t from "../tokens.js";
+import { meantInstead } from "./hints.js";
 import { describeFound, expectations, syntaxError } from "./messages.js";
+
+export type ListKind = "script" | "block" | "update" | "target" | "patch" | "data" | "taint";
 
 /** A kind of list in the grammar: what may stand in it, for recovery and for messages. */
 export interface ListContext {
   /** What an item is called: "a statement". */
   readonly item: string;
+  /** What the list belongs to. */
+  readonly kind: ListKind;
   /** Words that begin an item. */
   readonly words: ReadonlySet<TokenType>;
   /** Words with which the last item may go on. */
@@ -25,6 +30,8 @@ export interface ListContext {
   /** Whether `NAME(` begins an item too. */
   readonly invocations: boolean;
 }
+
+const endOfStatement = "an operator or the end of the statement";
 
 interface OpenList {
   readonly context: ListContext;
@@ -279,13 +286,11 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   /** A token that cannot begin an item of this list; it is consumed already. */
   #rejectStray(stray: IToken, context: ListContext): void {
     if (this.#isFresh(stray)) {
+      const goesOn = this.#goesOn(0, context);
       this.report(
         t.isA(stray, t.Identifier)
-          ? this.#unknownWord(stray, this.LA(1), context)
-          : diagnose("syntax", this.spanOf(stray), {
-              expected: context.item,
-              found: describeFound(stray),
-            }),
+          ? this.#unknownWord(stray, this.LA(1), context, goesOn)
+          : this.#strayToken(stray, context, goesOn),
       );
     }
     this.#synchronise(undefined, context, t.isA(stray, t.LeftBrace) ? 1 : 0);
@@ -294,7 +299,11 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   #reportSyntax(error: IRecognitionException, first: IToken, context: ListContext): void {
     if (!this.#isFresh(error.token)) return;
     if (error.token === first && t.isA(first, t.Identifier)) {
-      this.report(this.#unknownWord(first, this.LA(2), context));
+      this.report(this.#unknownWord(first, this.LA(2), context, this.#goesOn(1, context)));
+      return;
+    }
+    if (error.token === first) {
+      this.report(this.#strayToken(first, context, this.#goesOn(1, context)));
       return;
     }
     const previous = this.LA(0);
@@ -306,22 +315,42 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     );
   }
 
+  /** Whether the token at this distance stands behind a statement on its line, as if it belonged to it. */
+  #goesOn(distance: number, context: ListContext): boolean {
+    if (!context.invocations || !this.onSameLine(distance)) return false;
+    const before = this.LA(distance - 1).tokenType;
+    return ![EOF, t.LeftBrace, t.RightBrace, t.Semicolon].includes(before);
+  }
+
+  /** An item begins with something that is no word at all. */
+  #strayToken(stray: IToken, context: ListContext, goesOn: boolean): Diagnostic {
+    const expected = goesOn ? endOfStatement : context.item;
+    return diagnose(
+      "syntax",
+      this.spanOf(stray),
+      { expected, found: describeFound(stray) },
+      { suggestion: meantInstead(stray, goesOn ? "statement" : context.kind) },
+    );
+  }
+
   /** An item begins with a word that begins none. */
-  #unknownWord(word: IToken, next: IToken, context: ListContext): Diagnostic {
+  #unknownWord(word: IToken, next: IToken, context: ListContext, goesOn: boolean): Diagnostic {
     const candidates = [
       ...context.continuations,
       ...[...context.words].map((type) => type.LABEL?.replaceAll("`", "") ?? ""),
     ];
-    const near = nearest(word.image, candidates);
-    let suggestion = near === undefined ? undefined : `did you mean \`${near}\`?`;
+    const near = goesOn ? undefined : nearest(word.image, candidates);
+    let suggestion =
+      meantInstead(word, goesOn ? "statement" : context.kind) ??
+      (near === undefined ? undefined : `did you mean \`${near}\`?`);
     const changes = t.isA(next, t.Assign) || t.isA(next, t.Mutation);
-    if (changes && context.words.has(t.SetWord)) {
+    if (changes && !goesOn && context.words.has(t.SetWord)) {
       suggestion = `only \`set\` changes anything: write \`set ${word.image} = …\``;
     }
     return diagnose(
       "unknown-word",
       this.spanOf(word),
-      { expected: context.item, found: describeFound(word) },
+      { expected: goesOn ? endOfStatement : context.item, found: describeFound(word) },
       { suggestion },
     );
   }

@@ -37,6 +37,7 @@ import { StatementGrammar, statementWords } from "./statements.js";
 
 const topContext: ListContext = {
   item: "a declaration or a statement",
+  kind: "script",
   words: new Set([t.Import, t.Const, t.Recipe, t.Update, ...statementWords]),
   continuations: [],
   invocations: true,
@@ -44,6 +45,7 @@ const topContext: ListContext = {
 
 const updateContext: ListContext = {
   item: "`target`, `patch`, `rollback point`, `taint`, `on failure` or `complete within`",
+  kind: "update",
   words: new Set([t.Target, t.Patch, t.Rollback, t.Taint, t.On, t.Complete]),
   continuations: [],
   invocations: false,
@@ -51,6 +53,7 @@ const updateContext: ListContext = {
 
 const targetContext: ListContext = {
   item: "`exe`, `build_id` or `scope`",
+  kind: "target",
   words: new Set([t.Exe, t.BuildId, t.Scope]),
   continuations: [],
   invocations: false,
@@ -58,6 +61,7 @@ const targetContext: ListContext = {
 
 const patchContext: ListContext = {
   item: "`replace`, `data` or `c { … }`",
+  kind: "patch",
   words: new Set([t.Replace, t.Data, t.C]),
   continuations: ["in", "with"],
   invocations: false,
@@ -65,6 +69,7 @@ const patchContext: ListContext = {
 
 const dataContext: ListContext = {
   item: "`new`, `forward`, `backward`, `each`, `size`, `on new` or `on free`",
+  kind: "data",
   words: new Set([t.New, t.Forward, t.Backward, t.Each, t.Size, t.On]),
   continuations: [],
   invocations: false,
@@ -72,6 +77,7 @@ const dataContext: ListContext = {
 
 const taintContext: ListContext = {
   item: "`check`, `recover` or `otherwise`",
+  kind: "taint",
   words: new Set([t.Check, t.Recover, t.Otherwise]),
   continuations: [],
   invocations: false,
@@ -90,6 +96,11 @@ export abstract class DeclarationGrammar extends StatementGrammar {
         { ALT: () => this.SUBRULE(this.constDeclaration) },
         { ALT: () => this.SUBRULE(this.recipeDeclaration) },
         { ALT: () => this.SUBRULE(this.updateDeclaration) },
+        {
+          // `patch` may also be a variable of the target.
+          GATE: () => this.interactive && this.isAhead(2, t.Identifier) && this.onSameLine(2),
+          ALT: () => this.SUBRULE(this.barePatch),
+        },
         { ALT: () => this.SUBRULE(this.statement) },
       ],
       ERR_MSG: topContext.item,
@@ -140,6 +151,18 @@ export abstract class DeclarationGrammar extends StatementGrammar {
       ...(description && { description }),
       items,
     };
+  });
+
+  /** `patch NAME { … }` typed in at the REPL's prompt. */
+  protected readonly barePatch = this.RULE("barePatch", (): UpdateDeclaration => {
+    const patch = this.SUBRULE(this.patch);
+    return this.ACTION((): UpdateDeclaration => ({
+      kind: "update",
+      span: patch.span,
+      name: patch.name,
+      items: [patch],
+      bare: true,
+    }));
   });
 
   protected readonly updateItem = this.RULE("updateItem", (): UpdateItem =>
@@ -273,9 +296,14 @@ export abstract class DeclarationGrammar extends StatementGrammar {
   protected readonly data = this.RULE("data", (): DataItem => {
     const first = this.CONSUME(t.Data);
     const name = this.nameOf(this.CONSUME(t.Identifier));
+    let place: StringLiteral | undefined;
+    this.OPTION(() => {
+      this.CONSUME(t.In);
+      place = this.textOf(this.CONSUME(t.StringText));
+    });
     const what = () => `data item \`${name.text}\``;
     const properties = this.braced(dataContext, this.dataProperty, what);
-    return { kind: "data", span: this.since(first), name, properties };
+    return { kind: "data", span: this.since(first), name, ...(place && { place }), properties };
   });
 
   protected readonly dataProperty = this.RULE("dataProperty", (): DataProperty =>

@@ -391,6 +391,7 @@ export abstract class ExpressionGrammar extends GrammarBase {
     const span = joinSpans(expression.span, place.span);
     switch (expression.kind) {
       case "variable":
+        if (expression.place !== undefined) this.#refuseSecondPlace(expression.place, place);
         return { ...expression, place, span };
       case "parenthesized":
         return { ...expression, span, expression: this.#locate(expression.expression, place) };
@@ -409,10 +410,19 @@ export abstract class ExpressionGrammar extends GrammarBase {
         this.#uncalled.add(call);
         return call;
       }
-      default:
-        this.report(diagnose("place-without-variable", place.span, undefined));
-        return expression;
+      case "call":
+        if (expression.callee.kind === "variable" && expression.callee.place !== undefined) {
+          this.#refuseSecondPlace(expression.callee.place, place);
+          return expression;
+        }
     }
+    this.report(diagnose("place-without-variable", place.span, undefined));
+    return expression;
+  }
+
+  #refuseSecondPlace(first: StringLiteral, second: StringLiteral): void {
+    const notes = [{ message: "the first is here", span: first.span }];
+    this.report(diagnose("two-places", second.span, undefined, { notes }));
   }
 
   /** Makes the innermost arguments of what follows `call` the call. */

@@ -11,6 +11,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.js";
 import { didYouMean } from "../diagnostics/suggest.js";
 import type { Span } from "../source.js";
 import * as t from "../tokens.js";
+import { expectedAtEnd, expectedInstead, meantInstead, simpleNameBefore } from "./hints.js";
 
 /**
  * For Chevrotain: its exceptions carry only what was expected; `syntaxError` makes the
@@ -65,33 +66,42 @@ export function syntaxError(
   spans: { readonly token: Span; readonly previous: Span | undefined },
 ): Diagnostic {
   const { token, message: expected } = error;
+  const rule = error.context?.ruleStack.at(-1) ?? "";
   if (t.isA(token, t.Mutation)) {
-    const suggestion = token.image.startsWith("+")
-      ? "write `set x = x + 1`"
-      : "write `set x = x - 1`, or with another operator";
+    const operator =
+      token.image === "++" ? "+" : token.image === "--" ? "-" : token.image.slice(0, -1);
+    const amount = token.image === "++" || token.image === "--" ? "1" : "…";
+    const place = simpleNameBefore(spans.previous) ?? "x";
+    const suggestion = `write \`set ${place} = ${place} ${operator} ${amount}\``;
     return diagnose("no-mutation", spans.token, { operator: token.image }, { suggestion });
   }
   if (t.isA(token, t.Assign) && expected !== t.Identifier.LABEL) {
-    const suggestion = "`==` compares; `set x = 1` changes a variable";
+    const suggestion =
+      meantInstead(token, expected, spans.previous) ??
+      "`==` compares; `set x = 1` changes a variable";
     return diagnose("no-assignment", spans.token, undefined, { suggestion });
   }
   const isWord = /^[A-Za-z_]/.test(token.image) && token.tokenType !== EOF;
   if (expected === t.Identifier.LABEL && isWord && !t.isA(token, t.Identifier)) {
-    return diagnose("reserved-word", spans.token, { name: token.image });
+    const suggestion = meantInstead(token, rule);
+    return diagnose("reserved-word", spans.token, { name: token.image }, { suggestion });
   }
-  const rule = error.context?.ruleStack.at(-1) ?? "";
   const words = [
     ...(optionalWords[rule] ?? []),
     ...[...expected.matchAll(/`(\w+)`/g)].map((m) => m[1] ?? ""),
   ];
-  const suggestion = isWord ? didYouMean(token.image, words) : undefined;
+  const suggestion =
+    (isWord ? didYouMean(token.image, words) : undefined) ??
+    expectedInstead(expected, rule, token) ??
+    meantInstead(token, expected, spans.previous);
   const { previous } = spans;
   const between =
     previous === undefined ? "" : previous.file.text.slice(previous.end, spans.token.start);
   if (previous !== undefined && token.tokenType !== EOF && between.includes("\n")) {
     // What is missing belongs to the line before; the next line is innocent.
     const place = previous.file.span(previous.end, previous.end);
-    return diagnose("syntax", place, { expected });
+    const help = expectedAtEnd[`${rule}:${expected}`];
+    return diagnose("syntax", place, { expected }, { suggestion: help });
   }
   return diagnose("syntax", spans.token, { expected, found: describeFound(token) }, { suggestion });
 }

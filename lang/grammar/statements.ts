@@ -52,6 +52,7 @@ export const statementWords = [
 
 export const statementContext: ListContext = {
   item: "a statement",
+  kind: "block",
   words: new Set(statementWords),
   continuations: [],
   invocations: true,
