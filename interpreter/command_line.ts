@@ -113,8 +113,8 @@ export const commands: Readonly<Record<CommandName, CommandSpecification>> = {
     summary: "update every new process that a script's target matches",
     operands: ["SCRIPT"],
     operandCount: { least: 1, most: 1 },
-    options: { json },
-    endsWithDone: false,
+    options: { var: variables, json, "insecure-files": insecureFiles },
+    endsWithDone: true,
   },
   repl: {
     summary: "work on a process interactively",
@@ -142,6 +142,11 @@ export const commands: Readonly<Record<CommandName, CommandSpecification>> = {
       new: { value: "DIR", required: true, help: "source of the next version" },
       build: { value: "CMD", help: "how to build either" },
       binary: { value: "FILE", help: "the running program's file or unstripped build" },
+      after: {
+        value: "DIR",
+        repeatable: true,
+        help: "a constructed patch that the process carries, oldest first",
+      },
       out: { value: "DIR", required: true, help: "where the patch goes" },
     },
     endsWithDone: false,

@@ -3,7 +3,7 @@ import type { Diagnostic, Note, Severity } from "../lang/diagnostics/diagnostic.
 import { nearestFew } from "../lang/diagnostics/suggest.js";
 import { SourceFile, type Span } from "../lang/source.js";
 import type { EngineError, UpdateRequest } from "../native/engine.js";
-import type { CheckedPatch, CheckedUpdate } from "../lang/check/checked.js";
+import type { CheckedData, CheckedPatch, CheckedUpdate, Located } from "../lang/check/checked.js";
 
 export interface DiagnosticParts {
   readonly severity?: Severity;
@@ -92,6 +92,11 @@ function spanOfSubject(
         }
       }
     }
+    for (const item of update.patches.flatMap((patch) => patch.data)) {
+      if (item.name === subject) return item.span;
+      const word = wordsOf(item).find(({ value }) => value === subject);
+      if (word !== undefined) return word.span;
+    }
     for (const patch of update.patches) {
       if (patch.name === subject) return patch.span;
       if (patch.source.kind !== "inline" && patch.source.path === subject) return patch.source.span;
@@ -102,6 +107,15 @@ function spanOfSubject(
     if (update.target?.exe?.value === subject) return update.target.exe.span;
   }
   return patchThatMentions(subject, update, request)?.source.span;
+}
+
+/** What a data item names in the patch and the program. */
+function wordsOf({ objects, forward, backward }: CheckedData): readonly Located<string>[] {
+  const own =
+    objects.kind === "global"
+      ? [objects.new, objects.scope]
+      : [objects.each, objects.onNew, objects.onFree].flatMap((named) => [named, named?.scope]);
+  return [forward, backward, ...own].filter((word) => word !== undefined);
 }
 
 /** The one patch that holds a name (an import, say) among its strings; the only one if there is but one. */

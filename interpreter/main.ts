@@ -120,7 +120,10 @@ class CommandRun {
   async execute(parsed: ParsedCommand): Promise<number> {
     this.interruption.install();
     const keepsJournal =
-      parsed.command === "run" || parsed.command === "rollback" || parsed.command === "recover";
+      parsed.command === "run" ||
+      parsed.command === "watch" ||
+      parsed.command === "rollback" ||
+      parsed.command === "recover";
     if (keepsJournal && !parsed.flags.has("dry-run")) this.journalBegin();
     const unexpected = new UnexpectedErrors();
     const context = this.context(parsed);
@@ -175,6 +178,7 @@ class CommandRun {
       beforeExit: (action) => void this.exitActions.push(action),
       write: (text) =>
         host.standardOutput.write(host.standardOutput.isTerminal ? escapeBlock(text) : text),
+      outputs: { standard: host.standardOutput, error: host.standardError },
       ask: (text) => host.standardError.write(text),
       reportInternal: (error) => {
         reporter.diagnostic(diagnoseInternal(error));
@@ -318,10 +322,13 @@ async function loadCommand(name: CommandName): Promise<Command> {
       return (await import("./commands/doctor.js")).run;
     case "fmt":
       return (await import("./commands/fmt.js")).run;
-    case "watch":
     case "repl":
+      return (await import("./commands/repl.js")).run;
+    case "watch":
+      return (await import("./commands/watch.js")).run;
     case "patchgen":
+      return (await import("./commands/patchgen.js")).run;
     case "build":
-      return (await import("./commands/unsupported.js")).run;
+      return (await import("./commands/build.js")).run;
   }
 }

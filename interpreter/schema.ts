@@ -14,6 +14,10 @@ const natural = Schema.Number.pipe(Schema.int(), Schema.nonNegative());
 const pid = Schema.Number.pipe(Schema.int(), Schema.positive());
 const isoTime = Schema.String.pipe(Schema.pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/));
 
+const address = Schema.String.pipe(Schema.pattern(/^0x[0-9a-f]{1,16}$/));
+/** In the order of memory. */
+const bytes = Schema.String.pipe(Schema.pattern(/^([0-9a-f]{2})*$/));
+
 const outcome = Schema.Literal(...outcomes);
 
 // --- settings ---------------------------------------------------------------------
@@ -88,6 +92,17 @@ export const JournalRecord = Schema.Union(
   }),
   Schema.Struct({
     ...common,
+    record: Schema.Literal("write"),
+    pid,
+    /** As the script names it. */
+    place: Schema.String,
+    address,
+    before: bytes,
+    after: bytes,
+    why: Schema.Literal("script", "undo"),
+  }),
+  Schema.Struct({
+    ...common,
     record: Schema.Literal("end"),
     outcome,
     state: Schema.NullOr(Schema.String),
@@ -151,6 +166,15 @@ const ProgressLine = Schema.Struct(
 export const OutputLine = Schema.Union(DoneLine, DiagnosticLine, PrintLine, ProgressLine);
 export type OutputLine = Schema.Schema.Type<typeof OutputLine>;
 
+const dataLine = Schema.Struct({
+  state: Schema.Literal("converting", "coexisting", "lifting", "complete", "retired"),
+  items: Schema.Array(Schema.String),
+  objects: natural,
+  done: natural,
+  stray: natural,
+  stray_at: Schema.optional(Schema.String),
+});
+
 /** One line of `polus status --json`. */
 export const StatusLine = Schema.Struct({
   pid,
@@ -160,13 +184,62 @@ export const StatusLine = Schema.Struct({
     Schema.Struct({
       name: Schema.String,
       points: Schema.Array(Schema.String),
-      patches: Schema.Array(journalPatch),
+      patches: Schema.Array(
+        Schema.Struct({ ...journalPatch.fields, data: Schema.optional(dataLine) }),
+      ),
       state: Schema.Literal("active", "completing", "prepared", "interrupted", "rolled-back"),
       applied_at: Schema.String,
+      /** What keeps both versions of its data in use, with the state `completing`. */
+      held_by: Schema.optional(
+        Schema.Array(Schema.Struct({ tid: pid, function: Schema.String, since: Schema.String })),
+      ),
+    }),
+  ),
+  /** Where an update has changed data. */
+  runtime: Schema.optional(
+    Schema.Struct({
+      guarded_pages: natural,
+      traps: natural,
+      transfers: natural,
+      slow: natural,
+      rewritten: natural,
+      forked: natural,
+      damaged: Schema.Boolean,
     }),
   ),
 });
 export type StatusLine = Schema.Schema.Type<typeof StatusLine>;
+
+// --- constructed patches ------------------------------------------------------------
+
+/** `version.json` of a constructed patch (patchgen/output/version_file.ts says what each means). */
+export const VersionFile = Schema.Struct({
+  format: Schema.Literal(1),
+  version: Schema.Number.pipe(Schema.int(), Schema.greaterThan(1)),
+  root: Schema.String.pipe(Schema.startsWith("/")),
+  /** A name in the patch's own folder. */
+  object: Schema.String.pipe(Schema.pattern(/^[^/\0]+\.so$/)),
+  files: Schema.Array(
+    Schema.Struct({
+      file: Schema.String.pipe(Schema.pattern(/^[^/\0]+$/)),
+      source: Schema.NonEmptyString,
+      directory: Schema.String.pipe(Schema.startsWith("/")),
+      arguments: Schema.NonEmptyArray(Schema.String),
+    }),
+  ),
+  replaces: Schema.Array(
+    Schema.Struct({
+      function: Schema.NonEmptyString,
+      file: Schema.NullOr(Schema.String),
+      with: Schema.NonEmptyString,
+      because: Schema.Array(Schema.String),
+    }),
+  ),
+  defines: Schema.Array(Schema.String),
+  copies: Schema.Array(
+    Schema.Struct({ source: Schema.String, functions: Schema.Array(Schema.String) }),
+  ),
+});
 
 // --- validation -------------------------------------------------------------------
 

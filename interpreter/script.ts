@@ -44,7 +44,7 @@ async function loadFrontEnd() {
 }
 
 /** The disk, as far as it may be trusted. */
-function trustedFiles(trust: FileTrust, disk: FileAccess, sizeLimit: number): FileAccess {
+export function trustedFiles(trust: FileTrust, disk: FileAccess, sizeLimit: number): FileAccess {
   return {
     ...disk,
     read(path) {

@@ -1,13 +1,17 @@
 /** `polus check`: everything that can be said about a script without touching a process. */
-import type { Engine } from "../../native/engine.js";
+import type { Diagnostic } from "../../lang/diagnostics/diagnostic.js";
+import { address } from "../../native/address.js";
+import type { Engine, ProgramNames } from "../../native/engine.js";
 import { parsePid } from "../command_line.js";
 import { diagnose, diagnoseEngineError } from "../diagnose.js";
 import { Stop, worse, type BadOutcome } from "../outcome.js";
 import { loadPatches, type LoadedPatches } from "../patches/load.js";
-import { buildPlan, type Plan } from "../plan/plan.js";
+import { buildPlan, type Plan, type UpdatePlan } from "../plan/plan.js";
 import { verifyAll } from "../run/execute.js";
+import { withPatches } from "../run/patch_names.js";
 import { Sessions } from "../run/sessions.js";
 import { findTargets, listed } from "../run/targets.js";
+import { typeCheck, type NamesFor } from "../run/typing.js";
 import { fileTrust, readScript } from "../script.js";
 import type { Command, CommandContext } from "./command.js";
 
@@ -24,7 +28,7 @@ export const run: Command = async (context) => {
   const pid = parsePid(parsed.values.get("pid")?.[0] ?? "");
   const exe = parsed.values.get("exe")?.[0];
   if (pid !== null) await checkProcess(context, plan, loaded, pid);
-  else if (exe !== undefined) await checkFile(context, await context.engine(), loaded, exe);
+  else if (exe !== undefined) await checkFile(context, await context.engine(), plan, loaded, exe);
   return "completed";
 };
 
@@ -49,12 +53,41 @@ async function checkProcess(
   context.beforeExit(() => sessions.close());
   const execution = { plan, targets, requests: loaded.requests, sessions };
   await verifyAll(context, execution, { recover: false });
+  const names = await sessions.inspect(pid);
+  const problems = typeCheck(plan, namesFor(engine, names, loaded));
   await sessions.close();
+  tellAll(context, problems);
+}
+
+/** A program's names with those of the script's patches, for statements anywhere and for taints. */
+function namesFor(engine: Engine, program: ProgramNames, loaded: LoadedPatches): NamesFor {
+  const patches = [...loaded.requests].map(([update, request]) => ({
+    update,
+    mapped: request.patches.map(({ bytes }) => ({
+      names: engine.examinePatch(bytes),
+      base: address(0n),
+    })),
+  }));
+  return (update) => {
+    const isFirst = (one: { readonly update: UpdatePlan }): boolean => one.update === update;
+    return withPatches(
+      program,
+      patches.filter(isFirst).flatMap(({ mapped }) => mapped),
+      patches.filter((one) => !isFirst(one)).flatMap(({ mapped }) => mapped),
+    );
+  };
+}
+
+/** @throws Stop refused, if there is anything to tell */
+function tellAll({ reporter }: CommandContext, problems: readonly Diagnostic[]): void {
+  for (const problem of problems) reporter.diagnostic(problem);
+  if (problems.length > 0) throw new Stop("refused");
 }
 
 async function checkFile(
   context: CommandContext,
   engine: Engine,
+  plan: Plan,
   loaded: LoadedPatches,
   exe: string,
 ): Promise<void> {
@@ -78,13 +111,15 @@ async function checkFile(
       already_applied: false,
     });
   }
+  const names = await engine.examine(exe);
+  tellAll(context, typeCheck(plan, namesFor(engine, names, loaded)));
   if (worst !== null) throw new Stop(worst);
-  if (loaded.requests.size === 0) {
+  if (loaded.requests.size === 0 && plan.steps.length === 0) {
     reporter.diagnostic(
       diagnose({
         severity: "warning",
         code: "nothing-to-verify",
-        message: `the script applies no update: ${exe} was not looked at`,
+        message: `the script does nothing: ${exe} was not looked at`,
       }),
     );
   }

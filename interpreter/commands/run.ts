@@ -9,6 +9,7 @@ import { count } from "../progress/wording.js";
 import { canAsk, confirm } from "../run/confirm.js";
 import { stopIfAsked } from "../run/context.js";
 import { execute, verifyAll, type Execution } from "../run/execute.js";
+import { liveExpressions } from "../run/live_expressions.js";
 import { interruptedUpdates, Sessions } from "../run/sessions.js";
 import { findTargets, listed, someProcessRuns, type Targets } from "../run/targets.js";
 import { fileTrust, readScript } from "../script.js";
@@ -87,7 +88,7 @@ async function realRun(
   const execution: Execution = { plan, targets, requests: loaded.requests, sessions };
   await verifyAll(context, execution, { recover: true });
   stopIfAsked(context);
-  const outcome = await execute(context, execution);
+  const outcome = await execute(context, execution, liveExpressions);
   await sessions.close();
   return outcome;
 }

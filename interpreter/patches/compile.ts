@@ -10,6 +10,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { patchIncludeFolder } from "../installation.js";
 
+/** How the compiler's messages call the declarations that are made for it. */
+const headerName = "the-program.h";
+
+/** True for the file of a message that is about those declarations. */
+export function isHeader(file: string | null): boolean {
+  return file !== null && file.endsWith(headerName);
+}
+
 /** Messages of the compiler beyond this are cut, bytes. */
 const messageLimit = 256 * 1024;
 
@@ -32,6 +40,8 @@ export interface CompileRequest {
   readonly indent: number;
   /** Folder of `#include "…"`, absolute. */
   readonly folder: string;
+  /** Declarations that come before the text, without lines of their own in messages. */
+  readonly header?: string;
   readonly compiler: string;
   readonly deadlineMs: number;
   /** Ends the compiler early. */
@@ -47,6 +57,8 @@ export async function compilePatch(request: CompileRequest): Promise<CompileResu
   const folder = await mkdtemp(join(tmpdir(), "polus-"));
   try {
     await writeFile(join(folder, "patch.c"), withPlace(request), { mode: 0o600, flag: "wx" });
+    if (request.header !== undefined)
+      await writeFile(join(folder, headerName), request.header, { mode: 0o600, flag: "wx" });
     const run = await runCompiler(request, folder);
     const messages = parseMessages(run.text);
     if (run.problem !== null) {
@@ -102,6 +114,7 @@ function runCompiler(request: CompileRequest, folder: string): Promise<CompilerR
     ...(/(^|[-/])(gcc|cc)(-\d+)?$/.test(request.compiler)
       ? ["-fdiagnostics-column-unit=byte"]
       : []),
+    ...(request.header === undefined ? [] : ["-include", `./${headerName}`]),
     "-iquote",
     request.folder,
     "-I",

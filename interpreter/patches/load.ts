@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import type { CheckedPatch, CheckedUpdate } from "../../lang/check/checked.js";
+import type { CheckedPatch, CheckedScope, CheckedUpdate } from "../../lang/check/checked.js";
 import type { Diagnostic, Note } from "../../lang/diagnostics/diagnostic.js";
 import { placeOf, SourceFile, type Span } from "../../lang/source.js";
 import type { PatchRequest, Replacement, UpdateRequest } from "../../native/engine.js";
@@ -14,7 +14,8 @@ import { Stop } from "../outcome.js";
 import type { Plan, UpdatePlan } from "../plan/plan.js";
 import type { PatchFileFacts } from "../plan/show.js";
 import { stopIfAsked, type RunContext } from "../run/context.js";
-import { compilePatch, type CompilerMessage } from "./compile.js";
+import { compilePatch, isHeader, type CompilerMessage } from "./compile.js";
+import { dataRequest } from "./data.js";
 import { FileProblem, readTrustedFile, type FileTrust } from "./trusted_file.js";
 
 export interface LoadedPatches {
@@ -25,11 +26,18 @@ export interface LoadedPatches {
 
 const defaultCompileDeadlineSeconds = 60;
 
-/** Loads all patches of a plan. Throws Stop `invalid` when every problem was reported. */
+/** Makes declarations for C on the spot from a program that is known already; empty: nothing to declare. */
+export type HeaderMaker = (text: string) => Promise<string>;
+
+/**
+ * Loads all patches of a plan. Throws Stop `invalid` when every problem was reported.
+ * @param header where C on the spot may speak of the program's types without declaring them
+ */
 export async function loadPatches(
   context: RunContext,
   plan: Plan,
   trust: FileTrust,
+  header?: HeaderMaker,
 ): Promise<LoadedPatches> {
   const requests = new Map<UpdatePlan, UpdateRequest>();
   const facts = new Map<CheckedPatch, PatchFileFacts>();
@@ -38,7 +46,7 @@ export async function loadPatches(
     if (!update.applied) continue;
     const patches: PatchRequest[] = [];
     for (const patch of update.checked.patches) {
-      const bytes = await loadPatch(context, patch, trust);
+      const bytes = await loadPatch(context, patch, trust, header);
       stopIfAsked(context);
       if (bytes === null) {
         valid = false;
@@ -46,7 +54,7 @@ export async function loadPatches(
       }
       const digest = createHash("sha256").update(bytes).digest("hex");
       facts.set(patch, { digest, bytes: bytes.length });
-      patches.push(patchRequest(patch, bytes, digest));
+      patches.push(patchRequest(patch, update.checked.scope, bytes, digest));
     }
     requests.set(update, updateRequest(update.checked, update.scope, plan.script.digest, patches));
   }
@@ -72,7 +80,12 @@ function updateRequest(
   };
 }
 
-function patchRequest(patch: CheckedPatch, bytes: Uint8Array, digest: string): PatchRequest {
+function patchRequest(
+  patch: CheckedPatch,
+  constants: CheckedScope,
+  bytes: Uint8Array,
+  digest: string,
+): PatchRequest {
   const { source } = patch;
   return {
     name: patch.name,
@@ -86,6 +99,7 @@ function patchRequest(patch: CheckedPatch, bytes: Uint8Array, digest: string): P
         : { scope: { kind: replacement.scope.kind, name: replacement.scope.value } }),
       ...(replacement.with === undefined ? {} : { with: replacement.with.value }),
     })),
+    data: patch.data.map((item) => dataRequest(item, constants)),
   };
 }
 
@@ -94,6 +108,7 @@ async function loadPatch(
   context: RunContext,
   patch: CheckedPatch,
   trust: FileTrust,
+  header: HeaderMaker | undefined,
 ): Promise<Uint8Array | null> {
   const { source } = patch;
   if (source.kind === "inline") {
@@ -101,7 +116,8 @@ async function loadPatch(
     const { line } = placeOf(source.span);
     const indent = Buffer.byteLength(file.text.slice(file.lineStart(line), start));
     const { text, span } = source;
-    return compile(context, patch, { text, path: resolve(file.path), line, indent, span });
+    const place = { text, path: resolve(file.path), line, indent, span };
+    return compile(context, patch, place, header);
   }
   let bytes: Buffer;
   try {
@@ -150,9 +166,10 @@ async function compile(
   context: RunContext,
   patch: CheckedPatch,
   source: CSource,
+  makeHeader?: HeaderMaker,
 ): Promise<Uint8Array | null> {
   const { settings, interruption, reporter } = context;
-  const result = await compilePatch({
+  const request = {
     text: source.text,
     path: source.path,
     line: source.line,
@@ -161,7 +178,15 @@ async function compile(
     compiler: settings.c_compiler ?? "gcc",
     deadlineMs: (settings.compile_deadline_s ?? defaultCompileDeadlineSeconds) * 1000,
     cancel: interruption.abortSignal,
-  });
+  };
+  let result = await compilePatch(request);
+  // What the text declares by itself comes first: the program's declarations might not agree with it.
+  const lacks = !result.ok || result.messages.some(isUndeclared);
+  if (lacks && makeHeader !== undefined && interruption.requestedBy === null) {
+    const header = await makeHeader(source.text);
+    const again = header === "" ? result : await compilePatch({ ...request, header });
+    if (again.ok || !aboutHeader(again.messages)) result = again;
+  }
   if (interruption.requestedBy === null) {
     for (const diagnostic of diagnoseCompilerMessages(result.messages, patch, source)) {
       reporter.diagnostic(diagnostic);
@@ -175,6 +200,16 @@ async function compile(
     bytes: result.bytes.length,
   });
   return result.bytes;
+}
+
+/** A call of what nobody has declared: older compilers go on, with a guess. */
+function isUndeclared({ message }: CompilerMessage): boolean {
+  return /implicit declaration/.test(message);
+}
+
+/** True if the compiler does not take what was made for it: that is not for the person who typed. */
+function aboutHeader(messages: readonly CompilerMessage[]): boolean {
+  return messages.some(({ severity, file }) => severity === "error" && isHeader(file));
 }
 
 /** The compiler's messages, each note below the message that it belongs to. */

@@ -3,20 +3,20 @@
  * `--dry-run` shows it; `run/` executes it. Nothing here reads a file or knows
  * of a process.
  */
+import type { RollbackStatement, Statement } from "../../lang/ast.js";
 import type {
   CheckedFailureAction,
+  CheckedPoint,
   CheckedScript,
-  CheckedStatement,
   CheckedUpdate,
 } from "../../lang/check/checked.js";
-import type { PrintedValue } from "../progress/events.js";
-import { printConstant } from "../values/print.js";
+import { reachableStatements, updateNamed } from "./reachable.js";
 
 export interface Plan {
   readonly script: CheckedScript;
   /** `file`: the updates in file order; `statements`: the script decides by itself. */
   readonly order: "file" | "statements";
-  /** Every update that the steps name, each once, in order of first use. */
+  /** Every update that the steps or the recipes that they run name, each once, in order of first use. */
   readonly updates: readonly UpdatePlan[];
   readonly steps: readonly Step[];
 }
@@ -35,42 +35,42 @@ export interface UpdatePlan {
 
 export type Step =
   | { readonly kind: "apply"; readonly update: UpdatePlan }
-  | {
-      readonly kind: "rollback";
-      readonly update: UpdatePlan;
-      readonly point: string;
-      /** How many of the update's patches stay. */
-      readonly position: number;
-    }
-  | { readonly kind: "print"; readonly values: readonly PrintedValue[] };
+  | { readonly kind: "statement"; readonly statement: Statement };
 
 /** Makes the plan of a checked script. */
 export function buildPlan(script: CheckedScript): Plan {
   const decidesItself = script.statements.length > 0;
-  const planned = new Map<CheckedUpdate, UpdatePlan>();
-  const appliedUpdates = new Set<CheckedUpdate>(
-    decidesItself
-      ? script.statements.flatMap((statement) =>
-          statement.kind === "apply" ? [statement.update] : [],
-        )
-      : script.updates,
-  );
-  const plan = (update: CheckedUpdate): UpdatePlan => {
-    const known = planned.get(update);
-    if (known !== undefined) return known;
-    const made = planUpdate(update, appliedUpdates.has(update));
-    planned.set(update, made);
-    return made;
-  };
-  const steps = decidesItself
-    ? script.statements.map((statement) => planStatement(statement, plan))
-    : script.updates.map((update): Step => ({ kind: "apply", update: plan(update) }));
+  const named = decidesItself
+    ? namedUpdates(script)
+    : new Map(script.updates.map((update) => [update, true]));
+  const updates = [...named].map(([update, applied]) => planUpdate(update, applied));
   return {
     script,
     order: decidesItself ? "statements" : "file",
-    updates: [...planned.values()],
-    steps,
+    updates,
+    steps: decidesItself
+      ? script.statements.map((statement): Step => ({ kind: "statement", statement }))
+      : updates.map((update): Step => ({ kind: "apply", update })),
   };
+}
+
+/** Every update that a statement names, and whether one applies it. */
+function namedUpdates(script: CheckedScript): ReadonlyMap<CheckedUpdate, boolean> {
+  const named = new Map<CheckedUpdate, boolean>();
+  for (const { statement, names } of reachableStatements(script)) {
+    if (statement.kind !== "apply" && statement.kind !== "rollback") continue;
+    const update = updateNamed(statement.update.text, names);
+    if (update === undefined) continue;
+    named.set(update, named.get(update) === true || statement.kind === "apply");
+  }
+  return named;
+}
+
+/** The point that a `rollback to` names. */
+export function pointOf(statement: RollbackStatement, update: CheckedUpdate): CheckedPoint {
+  const point = update.points.find(({ name }) => name === statement.point.text);
+  if (point === undefined) throw new Error(`no point ${statement.point.text} was checked`);
+  return point;
 }
 
 function planUpdate(update: CheckedUpdate, applied: boolean): UpdatePlan {
@@ -83,26 +83,4 @@ function planUpdate(update: CheckedUpdate, applied: boolean): UpdatePlan {
     applied,
     checked: update,
   };
-}
-
-function planStatement(
-  statement: CheckedStatement,
-  plan: (update: CheckedUpdate) => UpdatePlan,
-): Step {
-  switch (statement.kind) {
-    case "apply":
-      return { kind: "apply", update: plan(statement.update) };
-    case "rollback":
-      return {
-        kind: "rollback",
-        update: plan(statement.update),
-        point: statement.point.name,
-        position: statement.point.position,
-      };
-    case "print":
-      return {
-        kind: "print",
-        values: statement.values.map((value) => printConstant(value.value)),
-      };
-  }
 }

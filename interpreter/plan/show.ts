@@ -1,5 +1,11 @@
 /** A plan as text for a person and as data for `--json`. */
-import type { CheckedPatch } from "../../lang/check/checked.js";
+import type {
+  CheckedData,
+  CheckedFunction,
+  CheckedPatch,
+  CheckedTaint,
+} from "../../lang/check/checked.js";
+import { placeOf, textOf, type Span } from "../../lang/source.js";
 import { count, formatMilliseconds } from "../progress/wording.js";
 import type { Plan, Step, UpdatePlan } from "./plan.js";
 
@@ -45,8 +51,22 @@ function updateToJson(update: UpdatePlan, facts: PatchFacts): object {
         in: replacement.scope?.value ?? null,
         with: replacement.with?.value ?? null,
       })),
+      data: patch.data.map(({ name, objects, forward, backward }) => ({
+        name,
+        objects: objects.kind,
+        forward: forward.value,
+        backward: backward.value,
+      })),
     })),
     points: checked.points.map(({ name, position }) => ({ name, position })),
+    taints: checked.taints.map((taint) => ({
+      name: taint.name,
+      when: taint.when,
+      positions: taint.positions,
+      check: textOf(taint.check.span),
+      recover: taint.recover === undefined ? null : textOf(taint.recover.span),
+      otherwise: { action: taint.otherwise.action, message: taint.otherwise.message ?? null },
+    })),
     on_failure:
       update.onFailure.kind === "keep"
         ? { action: "keep" }
@@ -56,14 +76,18 @@ function updateToJson(update: UpdatePlan, facts: PatchFacts): object {
 }
 
 function stepToJson(step: Step): object {
-  switch (step.kind) {
-    case "apply":
-      return { step: "apply", update: step.update.name };
-    case "rollback":
-      return { step: "rollback", update: step.update.name, point: step.point };
-    case "print":
-      return { step: "print", values: step.values };
-  }
+  if (step.kind === "apply") return { step: "apply", update: step.update.name };
+  const { statement } = step;
+  const place = placeOf(statement.span);
+  return {
+    step: statement.kind.replace(/-statement$/, ""),
+    ...(statement.kind === "apply" ? { update: statement.update.text } : {}),
+    ...(statement.kind === "rollback"
+      ? { update: statement.update.text, point: statement.point.text }
+      : {}),
+    line: place.line,
+    text: textOf(statement.span),
+  };
 }
 
 /** The plan as lines for a person. */
@@ -75,7 +99,7 @@ export function planToText(plan: Plan, facts: PatchFacts): string {
     "",
     `steps (${plan.order === "file" ? "updates in file order" : "as the script says"}):`,
   );
-  plan.steps.forEach((step, index) => lines.push(`  ${index + 1}. ${stepToText(step)}`));
+  plan.steps.forEach((step, index) => lines.push(...stepToText(step, index + 1)));
   return lines.join("\n");
 }
 
@@ -90,6 +114,9 @@ function updateToText(update: UpdatePlan, facts: PatchFacts): string[] {
       (update.scope === "tree" ? ", the process and all its descendants" : ""),
   );
   const pointsAt = (position: number): void => {
+    for (const taint of checked.taints) {
+      if (taint.positions.includes(position)) lines.push(...taintToText(taint));
+    }
     for (const point of checked.points) {
       if (point.position === position) lines.push(`  rollback point ${point.name}`);
     }
@@ -130,16 +157,53 @@ function patchToText(patch: CheckedPatch, facts: PatchFacts): string[] {
     const other = replacement.with === undefined ? "" : ` with ${replacement.with.value}`;
     lines.push(`    replace ${replacement.function.value}${scope}${other}`);
   }
+  for (const item of patch.data) lines.push(`    data ${item.name}: ${objectsToText(item)}`);
   return lines;
 }
 
-function stepToText(step: Step): string {
-  switch (step.kind) {
-    case "apply":
-      return `apply ${step.update.name}`;
-    case "rollback":
-      return `roll back to ${step.update.name}.${step.point}`;
-    case "print":
-      return `print ${step.values.map((value) => value.text).join(" ")}`;
+function objectsToText({ objects }: CheckedData): string {
+  const named = ({ value, scope }: CheckedFunction): string =>
+    scope === undefined ? value : `${value} in ${scope.value}`;
+  if (objects.kind === "global") {
+    const scope = objects.scope === undefined ? "" : ` in ${objects.scope.value}`;
+    return `the global${scope} becomes ${objects.new.value}`;
   }
+  const { each, onNew, onFree } = objects;
+  return [
+    `each object that ${named(each)} visits`,
+    ...(onNew === undefined ? [] : [`created by ${named(onNew)}`]),
+    ...(onFree === undefined ? [] : [`freed by ${named(onFree)}`]),
+  ].join(", ");
+}
+
+function taintToText(taint: CheckedTaint): readonly string[] {
+  const { name, check, recover, otherwise } = taint;
+  const lines = [`  taint ${name}: check ${oneLine(check.span)}`];
+  if (recover !== undefined) {
+    lines.push("    recover", ...sourceLines(recover.span).map((line) => `      ${line}`));
+  }
+  const message = otherwise.message === undefined ? "" : ` "${otherwise.message}"`;
+  lines.push(`    otherwise ${otherwise.action}${message}`);
+  return lines;
+}
+
+function stepToText(step: Step, number: number): readonly string[] {
+  if (step.kind === "apply") return [`  ${number}. apply ${step.update.name}`];
+  const [first = "", ...rest] = sourceLines(step.statement.span);
+  const margin = " ".repeat(`  ${number}. `.length);
+  return [`  ${number}. ${first}`, ...rest.map((line) => `${margin}${line}`)];
+}
+
+function oneLine(span: Span): string {
+  return textOf(span).replace(/\s+/g, " ");
+}
+
+/** The lines that a span covers, without the indentation that the script has there. */
+function sourceLines(span: Span): readonly string[] {
+  const [first = "", ...rest] = textOf(span).split("\n");
+  const margins = rest
+    .filter((line) => line.trim() !== "")
+    .map((line) => /^[ \t]*/.exec(line)?.[0].length ?? 0);
+  const margin = margins.length === 0 ? 0 : Math.min(...margins);
+  return [first, ...rest.map((line) => line.slice(margin).trimEnd())];
 }

@@ -65,8 +65,59 @@ export type ProgressEvent =
       readonly pids: readonly number[];
       readonly why: "script" | "command" | "failure";
     }
+  | {
+      /** A script changed memory of a process; `before` and `after` are values as `print` shows them. */
+      readonly event: "set";
+      readonly pid: number;
+      readonly address: string;
+      readonly place: string;
+      readonly before: string;
+      readonly after: string;
+    }
+  | {
+      /** What a failing script had set holds its old value again. */
+      readonly event: "put_back";
+      readonly pid: number;
+      readonly address: string;
+      readonly place: string;
+    }
+  | {
+      readonly event: "called";
+      readonly pid: number;
+      readonly function: string;
+      readonly tid: number;
+      readonly held_us: number;
+    }
+  | {
+      readonly event: "taint";
+      readonly pid: number;
+      readonly update: string;
+      readonly name: string;
+      readonly when: string;
+      readonly state: "clean" | "tainted" | "repaired" | "beyond-repair";
+    }
   | { readonly event: "kept"; readonly update: string; readonly why: string }
   | { readonly event: "complete"; readonly update: string }
+  | {
+      readonly event: "watching";
+      readonly exes: readonly string[];
+      readonly pids: readonly number[];
+    }
+  | {
+      /** A watched process carries the updates now. */
+      readonly event: "process_updated";
+      readonly pid: number;
+      readonly exe: string;
+      /** `start`: before its first instruction; `running`: it was found running. */
+      readonly when: "start" | "running";
+      /** For how long its start was put off; 0 for one that was running. */
+      readonly held_us: number;
+    }
+  | {
+      readonly event: "process_not_updated";
+      readonly pid: number;
+      readonly why: string;
+    }
   | { readonly event: "stopping"; readonly signal: string; readonly again: boolean };
 
 /** The last line of `run`, `rollback`, `recover` and `check`. */

@@ -35,6 +35,13 @@ export function describePids(pids: readonly number[]): string {
   return pids.length > 8 ? `pids ${shown} and ${pids.length - 8} more` : `pids ${shown}`;
 }
 
+const taintWords = {
+  clean: "clean",
+  tainted: "tainted, recovering",
+  repaired: "repaired",
+  "beyond-repair": "beyond repair",
+} as const;
+
 /** The lines (at least one) that tell an event; not escaped. */
 export function wordEvent(event: ProgressEvent): readonly string[] {
   switch (event.event) {
@@ -73,10 +80,33 @@ export function wordEvent(event: ProgressEvent): readonly string[] {
         `rolling back to ${event.update}.${event.point} in ${describePids(event.pids)}` +
           (event.why === "failure" ? " (on failure)" : ""),
       ];
+    case "set":
+      return [`pid ${event.pid}: set ${event.place}: ${event.before} -> ${event.after}`];
+    case "put_back":
+      return [`pid ${event.pid}: put ${event.place} back (${event.address})`];
+    case "called":
+      return [
+        `pid ${event.pid}: called ${event.function} on thread ${event.tid} ` +
+          `(${formatMicroseconds(event.held_us)})`,
+      ];
+    case "taint":
+      return [`pid ${event.pid}: taint ${event.name} (${event.when}): ${taintWords[event.state]}`];
     case "kept":
       return [`kept ${event.update}: ${event.why}`];
     case "complete":
       return [`complete: no thread is inside old code of ${event.update}`];
+    case "watching":
+      return [
+        `watching for ${event.exes.join(", ")}; ${processCount(event.pids.length)} followed from here`,
+      ];
+    case "process_updated":
+      return [
+        event.when === "start"
+          ? `pid ${event.pid} (${event.exe}): updated at its start, held for ${formatMicroseconds(event.held_us)}`
+          : `pid ${event.pid} (${event.exe}): updated while it runs`,
+      ];
+    case "process_not_updated":
+      return [`pid ${event.pid} was not updated: ${event.why}`];
     case "stopping":
       return [
         event.again
@@ -108,6 +138,14 @@ export function wordEvent(event: ProgressEvent): readonly string[] {
       return [`pid ${event.pid}: recovered the interrupted run of ${event.update} (${event.how})`];
     case "completing":
       return [`completing: thread ${event.tid} still in ${event.function} (pid ${event.pid})`];
+    case "coexisting":
+      return [
+        `pid ${event.pid}: both versions of ${count(event.objects, "object")} of patch ${event.patch} are kept coherent`,
+      ];
+    case "completed":
+      return [`pid ${event.pid}: the old data of patch ${event.patch} is out of use`];
+    case "retired":
+      return [`pid ${event.pid}: the new data of patch ${event.patch} is out of use`];
     case "process_born":
       return [`pid ${event.pid} was started by ${event.parent} meanwhile`];
     case "process_gone":
@@ -115,6 +153,14 @@ export function wordEvent(event: ProgressEvent): readonly string[] {
         event.why === "exec"
           ? `pid ${event.pid} runs another program now`
           : `pid ${event.pid} has ended meanwhile`,
+      ];
+    case "repair_undone":
+      return [
+        `pid ${event.pid}: took back the repair of ${event.taint} at ${event.address} (${event.update})`,
+      ];
+    case "repair_left":
+      return [
+        `pid ${event.pid}: left the repair of ${event.taint} at ${event.address} alone: it was changed since`,
       ];
     case "waiting":
       return [`pid ${event.pid}: waiting: ${event.why}`];

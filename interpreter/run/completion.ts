@@ -26,7 +26,7 @@ export async function waitForCompletion(
   for (;;) {
     let frames: readonly ActiveFrame[];
     try {
-      frames = await session.activeFrames(update.name);
+      frames = await session.complete(update.name);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       tally.warn(`whether ${update.name} is complete could not be seen: ${reason}`);

@@ -2,7 +2,7 @@
  * The three operations that write to processes, each with its journal records,
  * its figures and the mark "touched". Nothing else calls them on a session.
  */
-import type { OperationResult, Session, UpdateRequest } from "../../native/engine.js";
+import type { ApplyStep, OperationResult, Session, UpdateRequest } from "../../native/engine.js";
 import { EngineError } from "../../native/engine.js";
 import type { JournalEntry } from "../journal.js";
 import type { RunContext } from "./context.js";
@@ -16,6 +16,7 @@ export function applyUpdate(
   session: Session,
   pids: readonly number[],
   request: UpdateRequest,
+  step?: ApplyStep,
 ): Promise<OperationResult> {
   return perform(
     context,
@@ -32,7 +33,7 @@ export function applyUpdate(
       })),
     },
     "asked",
-    () => session.apply(request),
+    () => session.apply(request, step),
   );
 }
 

@@ -1,5 +1,6 @@
 /** The engine's sessions of one run, closed together at the end. */
-import type { Engine, EventSink, Session } from "../../native/engine.js";
+import type { Address } from "../../native/address.js";
+import type { Engine, EventSink, Inspection, Session } from "../../native/engine.js";
 import type { RunContext } from "./context.js";
 import { recoverSession } from "./operations.js";
 import { unlessGone } from "./scope.js";
@@ -15,8 +16,9 @@ export interface SessionScope {
 
 interface OpenSession {
   readonly key: string;
-  readonly pids: ReadonlySet<number>;
+  readonly pids: Set<number>;
   readonly session: Session;
+  readonly inspections: Map<number, Inspection>;
 }
 
 export class Sessions {
@@ -24,7 +26,7 @@ export class Sessions {
 
   constructor(
     private readonly context: RunContext,
-    private readonly engine: Engine,
+    private readonly engine: Pick<Engine, "open" | "status">,
     private readonly onEvent: EventSink,
   ) {}
 
@@ -43,9 +45,43 @@ export class Sessions {
     this.open = this.open.filter((other) => !shares(other));
     for (const other of inTheWay) await other.session.close();
     const session = await this.engine.open(scope.roots, this.onEvent);
-    this.open.push({ key, pids: new Set(scope.pids), session });
+    this.open.push({ key, pids: new Set(scope.pids), session, inspections: new Map() });
     if (options.recover) await this.recoverFirst(session, scope);
     return session;
+  }
+
+  /**
+   * A typed look at a process, by the session that it is open in, else by one of its own. Valid
+   * until the next session is asked for; cheap to ask for again.
+   */
+  async inspect(pid: number): Promise<Inspection> {
+    const has = ({ pids }: OpenSession): boolean => pids.has(pid);
+    if (!this.open.some(has)) {
+      await this.of({ scope: "process", roots: [pid], pids: [pid] }, { recover: false });
+    }
+    const open = this.open.find(has);
+    if (open === undefined) throw new Error(`no session was opened for process ${pid}`);
+    const known = open.inspections.get(pid);
+    if (known !== undefined) return known;
+    const made = await open.session.inspect(pid);
+    open.inspections.set(pid, made);
+    return made;
+  }
+
+  /** The session that a process is open in; `null` if in none. */
+  openFor(pid: number): Session | null {
+    return this.open.find(({ pids }) => pids.has(pid))?.session ?? null;
+  }
+
+  /** Where a patch lies in a process that a session is open for; `null` if it does not. */
+  patchBase(pid: number, digest: string): Address | null {
+    return this.openFor(pid)?.patchBase(pid, digest) ?? null;
+  }
+
+  /** Notes processes that a session has come to work on: children born meanwhile. */
+  joined(session: Session, pids: readonly number[]): void {
+    const open = this.open.find((one) => one.session === session);
+    for (const pid of pids) open?.pids.add(pid);
   }
 
   /** Closes all; the first error is thrown when all are closed. */
@@ -73,7 +109,10 @@ export class Sessions {
 }
 
 /** Names of the updates that an interrupted run left half-way in a process; none where it has ended. */
-export async function interruptedUpdates(engine: Engine, pid: number): Promise<readonly string[]> {
+export async function interruptedUpdates(
+  engine: Pick<Engine, "status">,
+  pid: number,
+): Promise<readonly string[]> {
   const status = await unlessGone(engine.status(pid));
   return (status?.updates ?? [])
     .filter((update) => update.state === "interrupted")

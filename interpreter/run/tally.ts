@@ -42,6 +42,12 @@ export class Tally {
     }
   }
 
+  /** A thread was held for a read, a write or a call, microseconds. */
+  held(us: number): void {
+    this.stallUsMax = Math.max(this.stallUsMax, us);
+    if (us > 0) this.stoppedThreadsMax = Math.max(this.stoppedThreadsMax, 1);
+  }
+
   warn(message: string): void {
     if (!this.warnings.includes(message)) this.warnings.push(message);
   }

@@ -87,13 +87,13 @@ async function readNamed(
 }
 
 /** Whether a process runs the executable that a target names (base name, or path from the script). */
-function runsExecutable(process: ProcessInfo, exe: string, scriptPath: string): boolean {
+export function runsExecutable(process: ProcessInfo, exe: string, scriptPath: string): boolean {
   const wanted = wantedExecutable(exe, scriptPath);
   return wanted.includes("/") ? process.exe === wanted : basename(process.exe) === wanted;
 }
 
 /** A target's executable as the engine takes it: a base name, or the path of the file that links lead to. */
-function wantedExecutable(exe: string, scriptPath: string): string {
+export function wantedExecutable(exe: string, scriptPath: string): string {
   if (!exe.includes("/")) return exe;
   const path = resolve(dirname(scriptPath), exe);
   try {
@@ -200,7 +200,8 @@ async function commonAncestor(
   return undefined;
 }
 
-async function withDescendants(
+/** An update's processes below some roots, these included; each root before its descendants. */
+export async function withDescendants(
   context: RunContext,
   engine: Engine,
   update: UpdatePlan,
