@@ -30,6 +30,19 @@
 #define POLUS_STATIC_LOCAL(name, number, file) __asm__(#name "." #number "$" file)
 
 /*
+ * The program's function `name` as it is below this patch: what an earlier update made of it, or the
+ * program's own. So a new version can do something before or after the old one:
+ *
+ *     extern long serve_before(int) POLUS_PREVIOUS(serve);
+ *     long serve(int n) { count++; return serve_before(n); }
+ *
+ * The other label means a static function of the source file `file`, or a function of a library (`file` is
+ * "libfoo.so" then).
+ */
+#define POLUS_PREVIOUS(name) __asm__(#name "$$previous")
+#define POLUS_PREVIOUS_IN(name, file) __asm__(#name "$" file "$$previous")
+
+/*
  * Says that the function `new` of this patch takes the place of the program's `old` wherever a script
  * says `replace old` without `with`. At file scope, followed by a semicolon.
  *
@@ -142,6 +155,49 @@
   POLUS_KEEP_VECTOR(MOVE, 10) POLUS_KEEP_VECTOR(MOVE, 11) POLUS_KEEP_VECTOR(MOVE, 12)                \
   POLUS_KEEP_VECTOR(MOVE, 13) POLUS_KEEP_VECTOR(MOVE, 14) POLUS_KEEP_VECTOR(MOVE, 15)                \
   POLUS_KEEP_MORE(MOVE)
+
+/*
+ * Changed data. A patch that has `data` items in its script runs beside the old version: each object has an
+ * old and a new copy, and after every store to one of them the other is brought into line, by a function of
+ * the patch (`forward` from old to new, `backward` from new to old):
+ *
+ *     void session_up(const struct session *from, struct session_v2 *to) {
+ *       to->hits = from->hits;                       wider now
+ *       to->next = polus_twin_of(from->next);        pointers lead to the other version's objects
+ *     }                                              to->since, which is new, is left alone
+ *
+ * Such a function runs at any moment, between any two stores of the program: it must cope with every state
+ * of `from`, take no lock, call nothing that does, and store to nothing but `to` and its own variables. `to`
+ * holds what the other copy holds now. Only what the function makes otherwise after a store than before is
+ * taken over, so that a store to one field leaves the others of the twin alone, those too that the other
+ * version cannot hold. Pointers into `to` itself are right: they come out as pointers into the object.
+ *
+ * Objects that come and go: `on new f` and `on free g` name functions of the program by which they do. These
+ * go on returning and taking the old copies, whoever calls them: new code says `polus_twin_of(f(…))`, and
+ * gives `g` either copy. They must do nothing but allocate and fill in, or free: what they would enter into
+ * lists and tables would be the old ones.
+ *
+ * Locks, condition variables and whatever else is known by its address must not be part of an item.
+ */
+
+/* The other copy of an object of a data item, whichever of the two is given; NULL for NULL and for what is none. */
+void *polus_twin_of(const void *object);
+
+/* Memory for the patch, zeroed and aligned to 16, from pages of its own: safe in forward and backward functions. */
+void *polus_allocate(__SIZE_TYPE__ size);
+void polus_release(void *object);
+
+/*
+ * Shadow fields: memory beside an object whose layout stays as it is, found by its address and a number of the
+ * patch's own choice. `polus_shadow` takes no lock and is safe in signal handlers; it returns NULL where there
+ * is none. `polus_shadow_get` makes it, zeroed, if need be; `initialise` (or NULL) fills it before anybody else
+ * sees it. End it when the object ends: with `polus_shadow_free`, or all of a key at once.
+ */
+void *polus_shadow(const void *object, unsigned long key);
+void *polus_shadow_get(const void *object, unsigned long key, __SIZE_TYPE__ size,
+                       void (*initialise)(void *field, const void *object, void *context), void *context);
+long polus_shadow_free(const void *object, unsigned long key);
+long polus_shadow_free_all(unsigned long key, void (*each)(void *field, const void *object));
 
 /* Keeps the text through the linker's --gc-sections, where the compiler can say so. */
 #ifdef __has_attribute
