@@ -1,0 +1,178 @@
+/** The patch constructor's way through: trees, what differs, what to redirect, the patch's files. */
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { addon } from "../native/addon/addon.js";
+import { defaultCacheFolder } from "./detect/result_cache.js";
+import { detect } from "./detect/detect.js";
+import { PatchgenError } from "./error.js";
+import { extract, type ExtractedUnit } from "./extract/extract.js";
+import {
+  symbolsOfBinary,
+  symbolsOfObjects,
+  type ProgramSymbols,
+} from "./extract/program_symbols.js";
+import type { Detection, RedirectPlan, Tree } from "./model.js";
+import { reportText } from "./output/report.js";
+import { scriptText, updateName } from "./output/script.js";
+import { patchFileName, versionFile, type VersionFile } from "./output/version_file.js";
+import { planRedirections } from "./redirect/redirect.js";
+import { loadTree } from "./trees/tree.js";
+
+export interface ConstructRequest {
+  /** Folders. */
+  readonly old: string;
+  readonly new: string;
+  readonly out: string;
+  readonly build: string | null;
+  /** Constructed patches that the process carries, oldest first. */
+  readonly after: readonly VersionFile[];
+  /** The running program's file or its unstripped build. */
+  readonly binary: string | null;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A line about what is being done. */
+  readonly progress: (text: string) => void;
+  readonly cancel: AbortSignal;
+}
+
+export interface Constructed {
+  readonly functions: number;
+  readonly files: readonly string[];
+  readonly lines: number;
+  /** Changed functions whose old version some code goes on executing. */
+  readonly unreached: number;
+}
+
+/** The program as it was built is version 1. */
+const firstVersion = 2;
+
+/**
+ * Constructs a patch from `old` to `new` in the folder `out`.
+ * @throws PatchgenError for bad input
+ */
+export async function construct(request: ConstructRequest): Promise<Constructed> {
+  const { build, environment, cancel, progress } = request;
+  const load = (folder: string): Promise<Tree> => loadTree({ folder, build, environment, cancel });
+  progress("reading the old version");
+  const old = await load(request.old);
+  progress("reading the new version");
+  const next = await load(request.new);
+  const detection = await detect({
+    old,
+    new: next,
+    cacheFolder: defaultCacheFolder(environment),
+    progress: (done, total) => progress(`compared ${done} of ${total} units`),
+    cancel,
+  });
+  const program = programOf(request, old);
+  const plan = await redirections(request, detection);
+  const units = await extract({
+    detection,
+    plan,
+    program,
+    version: firstVersion + request.after.length,
+    cancel,
+    progress: (done, all, source) => progress(`extracting ${source} (${done + 1} of ${all})`),
+  });
+  if (units.length === 0) {
+    throw new PatchgenError(
+      "NOTHING_DIFFERS",
+      `${old.root} and ${next.root} do not differ in what a patch could change`,
+      "see that --old and --new are the versions that are meant",
+    );
+  }
+  return writePatch(request, detection, plan, units);
+}
+
+function programOf({ binary, after }: ConstructRequest, old: Tree): ProgramSymbols {
+  const held = new Set(after.flatMap(({ defines }) => defines));
+  if (binary === null) return symbolsOfObjects(old, held);
+  try {
+    return symbolsOfBinary(resolve(binary), old, held);
+  } catch (error) {
+    throw new PatchgenError(
+      "NOT_THE_BINARY",
+      `${binary} cannot be read as a program: ${error instanceof Error ? error.message : String(error)}`,
+      "give the running program's file, or its build before it was stripped",
+      binary,
+    );
+  }
+}
+
+/**
+ * What the running binary's own code needs redirected. With patches in between the old version is
+ * not what the binary was built of; nor can anything be looked up without one.
+ */
+function redirections(request: ConstructRequest, detection: Detection): Promise<RedirectPlan> {
+  const { binary, after, cancel, progress } = request;
+  if (binary === null || after.length > 0) return Promise.resolve(planOf(detection));
+  progress("looking for what the program must be redirected in");
+  return planRedirections({ detection, binary: resolve(binary), cancel });
+}
+
+/** Changed functions with an entry; what inlines others differs itself at the build's own flags. */
+function planOf(detection: Detection): RedirectPlan {
+  const changed = detection.units.flatMap(({ source, functions }) =>
+    functions.filter(({ how }) => how === "changed").map((change) => ({ source, ...change })),
+  );
+  return {
+    redirections: changed
+      .filter(({ symbol }) => symbol)
+      .map(({ source, name, static: local, reasons }) => ({
+        source,
+        name,
+        symbol: name,
+        static: local,
+        reasons,
+      })),
+    unreached: [],
+  };
+}
+
+async function writePatch(
+  request: ConstructRequest,
+  detection: Detection,
+  plan: RedirectPlan,
+  units: readonly ExtractedUnit[],
+): Promise<Constructed> {
+  const folder = resolve(request.out);
+  const version = versionFile(detection.new.root, firstVersion + request.after.length, units, plan);
+  const facts = {
+    name: updateName(basename(folder)),
+    description: `${basename(detection.old.root)} to ${basename(detection.new.root)}`,
+    ...executableFacts(request.binary),
+  };
+  const texts = new Map<string, string>(
+    units.map(({ unit, text }) => [patchFileName(unit.source), text]),
+  );
+  texts.set("update.polus", scriptText(facts, version, detection));
+  texts.set("version.json", `${JSON.stringify(version, null, 2)}\n`);
+  texts.set("report.md", reportText(detection, plan, version, units));
+  texts.set("build", '#!/bin/sh\nexec polus build "$(dirname "$0")"\n');
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const [name, text] of texts) await writeFile(join(folder, name), text);
+    await chmod(join(folder, "build"), 0o755);
+  } catch (error) {
+    throw new PatchgenError(
+      "NO_PLACE",
+      `the patch cannot be written to ${folder}: ${error instanceof Error ? error.message : String(error)}`,
+      "give another folder by --out",
+      folder,
+    );
+  }
+  return {
+    functions: version.replaces.length,
+    files: [...texts.keys()],
+    lines: units.reduce((sum, { text }) => sum + text.split("\n").length, 0),
+    unreached: plan.unreached.length,
+  };
+}
+
+function executableFacts(binary: string | null): {
+  readonly executable: string | null;
+  readonly buildId: string | null;
+} {
+  if (binary === null) return { executable: null, buildId: null };
+  const { buildId } = addon.moduleInfo(addon.openModule(resolve(binary), { loadAddress: 0n }));
+  return { executable: basename(binary), buildId };
+}

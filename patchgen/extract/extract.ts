@@ -1,0 +1,275 @@
+/** Makes the patch's C files of what was detected. */
+import type {
+  Detection,
+  RedirectPlan,
+  TranslationUnit,
+  UnitChange,
+  UnitSymbols,
+} from "../model.js";
+import { labelOf, type Fate } from "./fate.js";
+import { decideFates, type Fates } from "./fates.js";
+import type { Item } from "./items.js";
+import { globalLabel, identifierLabel } from "./labels.js";
+import { preprocess } from "./preprocess.js";
+import type { ProgramSymbols } from "./program_symbols.js";
+import { rewrite } from "./rewrite.js";
+import { isName } from "./token_walk.js";
+import { Unit } from "./unit.js";
+
+export interface ExtractRequest {
+  readonly detection: Detection;
+  readonly plan: RedirectPlan;
+  readonly program: ProgramSymbols;
+  /** Number of the version that the patch leads to; the program as it was built is 1. */
+  readonly version: number;
+  readonly cancel: AbortSignal;
+  /** Told before each unit. */
+  readonly progress?: (done: number, all: number, source: string) => void;
+}
+
+/** A function of the program that the patch replaces. */
+export interface Replacement {
+  readonly name: string;
+  /** A static function's file, as labels name it. */
+  readonly file: string | null;
+  readonly as: string;
+}
+
+export interface ExtractedUnit {
+  readonly unit: TranslationUnit;
+  readonly text: string;
+  readonly replacements: readonly Replacement[];
+  /** Labels of what the patch defines for later ones, functions and data. */
+  readonly defines: readonly string[];
+  /** Functions whose body is in the patch since the program has none to call. */
+  readonly copies: readonly string[];
+  /** Static variables (`f::v`) that begin anew. */
+  readonly anew: readonly string[];
+  /** Statics that headers define: the patch has its own. */
+  readonly headerData: readonly string[];
+}
+
+interface Decided {
+  readonly translation: TranslationUnit;
+  readonly unit: Unit;
+  readonly fates: Fates;
+  readonly oldSymbols: UnitSymbols;
+}
+
+const nothing: UnitSymbols = { functions: [], data: [] };
+
+/**
+ * Extracts every unit that has a redirected function or something new.
+ * @throws PatchgenError NO_COMPILER, DOES_NOT_COMPILE
+ */
+export async function extract(request: ExtractRequest): Promise<readonly ExtractedUnit[]> {
+  const { detection, plan, program } = request;
+  const names = newNames(request);
+  const translations = unitsToExtract(detection, plan);
+  const decided: Decided[] = [];
+  for (const [at, translation] of translations.entries()) {
+    request.progress?.(at, translations.length, translation.source);
+    const change = detection.units.find(({ source }) => source === translation.source) ?? null;
+    const preprocessed = await preprocess(detection.new.root, translation, request.cancel);
+    const unit = new Unit(translation.source, preprocessed, change);
+    const oldSymbols = change?.oldSymbols ?? nothing;
+    const given = names.get(translation.source) ?? new Map<string, string>();
+    const redirected = withCallers(unit, change, given, request);
+    const fates = decideFates({ unit, redirected, program, oldSymbols });
+    decided.push({ translation, unit, fates, oldSymbols });
+  }
+  const added = new Set(decided.flatMap(keptGlobals));
+  const sources = decided.map((one) => textOf(one, added, request)).filter((one) => one !== null);
+  return sources;
+}
+
+/** Of the new tree: what has redirected functions, new objects, or data of a new layout. */
+function unitsToExtract(detection: Detection, plan: RedirectPlan): readonly TranslationUnit[] {
+  const wanted = new Set(plan.redirections.map(({ source }) => source));
+  for (const { source, functions, data } of detection.units) {
+    const isNew = ({ how, static: local }: { how: string; static: boolean }): boolean =>
+      (how === "added" && !local) || how === "layout" || how === "grown";
+    const isChanged = functions.some(({ how }) => how === "changed");
+    if (isChanged || functions.some(isNew) || data.some(isNew)) wanted.add(source);
+  }
+  return detection.new.units.filter(({ source }) => wanted.has(source));
+}
+
+/** The name of each new version: by number, and by file where two files have the same. */
+function newNames({ plan, version }: ExtractRequest): Map<string, Map<string, string>> {
+  const names = new Map<string, Map<string, string>>();
+  const count = new Map<string, number>();
+  const whole = plan.redirections.filter(({ name, symbol }) => name === symbol);
+  for (const { name } of whole) count.set(name, (count.get(name) ?? 0) + 1);
+  for (const { source, name } of whole) {
+    const file = source.replace(/\.[^./]*$/, "").replace(/\W/g, "_");
+    const own = (count.get(name) ?? 0) > 1 ? `_${file}` : "";
+    const unit = names.get(source) ?? new Map<string, string>();
+    unit.set(name, `${name}__polus${version}${own}`);
+    names.set(source, unit);
+  }
+  return names;
+}
+
+/**
+ * Adds who refers to changed functions that have no entry in the running program: they are
+ * inlined, or an earlier patch's own.
+ */
+function withCallers(
+  unit: Unit,
+  change: UnitChange | null,
+  given: ReadonlyMap<string, string>,
+  { program, version }: ExtractRequest,
+): ReadonlyMap<string, string> {
+  const redirected = new Map(given);
+  const file = program.file(unit.name);
+  const hasEntry = (name: string): boolean => {
+    const isStatic = unit.isStatic(name);
+    if (program.isHeld(labelOf({ name, file: isStatic ? file : null }))) return false;
+    return isStatic ? program.hasStatic(name, unit.name) : program.hasGlobal(name);
+  };
+  const queue = (change?.functions ?? [])
+    .filter(({ how, name }) => how === "changed" && !hasEntry(name))
+    .map(({ name }) => name);
+  const seen = new Set(queue);
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    redirected.delete(name);
+    for (const [caller, { item }] of unit.functions) {
+      if (seen.has(caller) || !unit.namesIn(item.body ?? item.last, item.last).has(name)) continue;
+      seen.add(caller);
+      if (hasEntry(caller)) {
+        if (!redirected.has(caller)) redirected.set(caller, `${caller}__polus${version}`);
+      } else queue.push(caller);
+    }
+  }
+  return redirected;
+}
+
+function keptGlobals({ unit, fates }: Decided): readonly string[] {
+  return [...fates.names]
+    .filter(([name, fate]) => fate.kind === "keep" && !unit.isStatic(name))
+    .map(([name]) => name);
+}
+
+function textOf(
+  decided: Decided,
+  added: ReadonlySet<string>,
+  request: ExtractRequest,
+): ExtractedUnit | null {
+  const { translation, unit, fates, oldSymbols } = decided;
+  const sizeOf = (name: string, host: string | null): number | null =>
+    oldSymbols.data.find((d) => d.name === name && d.function === host)?.size ?? null;
+  const replacements = [...fates.names].flatMap(([name, fate]): readonly Replacement[] =>
+    fate.kind === "replace" ? [{ name, file: fate.of.file, as: fate.as }] : [],
+  );
+  const held = [...fates.names].filter(([, fate]) => fate.kind === "keep");
+  if (replacements.length === 0 && held.length === 0) return null;
+  const body = rewrite(unit, fates, sizeOf);
+  const head = pragmas(decided, added, request.program);
+  const tail = exportsOf(fates);
+  return {
+    unit: translation,
+    text: `${heading(translation.source, request.version)}${head}\n${body.trim()}\n${tail}`,
+    replacements,
+    defines: definesOf(unit, fates),
+    copies: held
+      .filter(([name, fate]) => fate.kind === "keep" && fate.label === null && unit.isStatic(name))
+      .map(([name]) => name)
+      .filter((name) => unit.functions.has(name)),
+    anew: fates.anew,
+    headerData: headerData(unit, fates),
+  };
+}
+
+function heading(source: string, version: number): string {
+  return (
+    `/* ${source}, version ${version}: what differs from the running program, and what that needs.\n` +
+    "   Constructed by polus patchgen. Change what you like: `polus build` compiles it. */\n"
+  );
+}
+
+function definesOf(unit: Unit, fates: Fates): readonly string[] {
+  const own = [...fates.names].flatMap(([name, fate]) => {
+    if (fate.kind !== "keep") return [];
+    if (fate.label !== null) return [fate.label];
+    return unit.isStatic(name) ? [] : [globalLabel(name)];
+  });
+  const locals = [...fates.locals.values()].flatMap((fate) =>
+    fate.kind === "keep" && fate.label !== null ? [fate.label] : [],
+  );
+  return [...own, ...locals].toSorted();
+}
+
+/** Renames globals, so that a library's function of the same name is never meant. */
+function pragmas(
+  { unit, fates }: Decided,
+  added: ReadonlySet<string>,
+  program: ProgramSymbols,
+): string {
+  const lines: string[] = [];
+  for (const name of [...usedNames(unit, fates)].toSorted()) {
+    if (unit.isStatic(name)) continue;
+    const fate: Fate | undefined = fates.names.get(name);
+    const of = fate?.kind === "reference" || fate?.kind === "replace" ? fate.of : null;
+    const label =
+      of !== null && of.file !== null
+        ? identifierLabel(name, of.file)
+        : of !== null || added.has(name) || program.hasGlobal(name)
+          ? globalLabel(name)
+          : null;
+    if (label !== null) lines.push(`#pragma redefine_extname ${name} ${label}\n`);
+  }
+  return lines.join("");
+}
+
+/** Names in what the patch compiles: its own items, and functions that headers define. */
+function usedNames(unit: Unit, fates: Fates): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const item of unit.items) {
+    const own = unit.isOwn(item);
+    if (!own && item.kind !== "function") continue;
+    const dropped = item.declarators.every(({ name }) => fates.names.get(name)?.kind === "drop");
+    if (own && item.kind !== "other" && dropped && item.declarators.length > 0) continue;
+    const referenced = item.declarators.every(
+      ({ name }) => fates.names.get(name)?.kind === "reference",
+    );
+    const last = own && referenced && item.body !== null ? item.body : item.last;
+    for (let at = item.first; at <= last; at++) {
+      const text = unit.tokens[at]?.text ?? "";
+      if (isName(text)) names.add(text);
+    }
+  }
+  return names;
+}
+
+/** Lets later patches find statics that this one defines, by the labels that the program's have. */
+function exportsOf(fates: Fates): string {
+  const lines = [...fates.names].flatMap(([name, fate]) =>
+    fate.kind === "keep" && fate.label !== null
+      ? [
+          `static __typeof__(${name}) ${name} __attribute__((used));\n` +
+            `__asm__(".globl \\"${fate.label}\\"\\n.set \\"${fate.label}\\", ${name}");\n`,
+        ]
+      : [],
+  );
+  return lines.length === 0 ? "" : `\n/* For later patches. */\n${lines.join("")}`;
+}
+
+/** Writable statics of headers that the patch's own functions name: those are not the program's. */
+function headerData(unit: Unit, fates: Fates): readonly string[] {
+  const used = usedNames(unit, fates);
+  const system = /^(\/usr\/|<)/;
+  return unit.items
+    .filter((item) => item.kind === "declaration" && item.storage.static && !unit.isOwn(item))
+    .filter((item) => !system.test(unit.tokens[item.first]?.file ?? ""))
+    .flatMap((item) =>
+      item.declarators
+        .filter(({ name, isFunction }) => !isFunction && used.has(name))
+        .filter(() => !isConstant(unit, item))
+        .map(({ name }) => name),
+    );
+}
+
+function isConstant(unit: Unit, { first, specifiersEnd }: Item): boolean {
+  return unit.tokens.slice(first, specifiersEnd).some(({ text }) => text === "const");
+}

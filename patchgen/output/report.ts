@@ -1,0 +1,126 @@
+/** `report.md` of a constructed patch: what changed, why each function is redirected, what is left. */
+import type { ExtractedUnit } from "../extract/extract.js";
+import type { DataChange, Detection, RedirectPlan } from "../model.js";
+import { patchFileName, type VersionFile } from "./version_file.js";
+
+export function reportText(
+  detection: Detection,
+  plan: RedirectPlan,
+  version: VersionFile,
+  units: readonly ExtractedUnit[],
+): string {
+  const { statistics } = detection;
+  const lines = [
+    `# Version ${version.version}`,
+    "",
+    `From \`${detection.old.root}\` to \`${detection.new.root}\`: ${statistics.units} units compared ` +
+      `(${statistics.skipped} alike, ${statistics.cached} known) in ${statistics.seconds.toFixed(1)} s.`,
+    "",
+    "## What is replaced",
+    "",
+    ...table(
+      ["function", "file", "by", "because"],
+      version.replaces.map((one) => [
+        one.function,
+        one.file ?? "",
+        one.with,
+        one.because.join(", "),
+      ]),
+    ),
+    "",
+    "## What differs in data",
+    "",
+    ...table(
+      ["object", "file", "how", "in the patch"],
+      detection.units.flatMap(({ source, data }) =>
+        data.map((change) => [nameOf(change), source, change.how, treatment(change)]),
+      ),
+    ),
+    "",
+    "## What is left to a person",
+    "",
+    ...list(leftToAPerson(detection, plan, units)),
+    "",
+    "## Files",
+    "",
+    ...list(
+      units.map(
+        ({ unit, text, copies }) =>
+          `\`${patchFileName(unit.source)}\`: ${text.split("\n").length} lines` +
+          (copies.length === 0
+            ? ""
+            : `; copies of ${copies.join(", ")}, which the program cannot be called for`),
+      ),
+    ),
+    "",
+  ];
+  return lines.join("\n");
+}
+
+function nameOf({ name, function: host }: DataChange): string {
+  return host === null ? name : `${host}::${name}`;
+}
+
+function treatment({ how, readOnly }: DataChange): string {
+  switch (how) {
+    case "added":
+      return "defined";
+    case "removed":
+      return "not used any more";
+    case "initialiser":
+      return readOnly ? "defined anew" : "the running program's, with its present value";
+    case "linkage":
+      return "the running program's";
+    case "layout":
+    case "grown":
+      return readOnly ? "defined anew" : "defined anew: its contents must be carried over";
+  }
+}
+
+function leftToAPerson(
+  detection: Detection,
+  plan: RedirectPlan,
+  units: readonly ExtractedUnit[],
+): readonly string[] {
+  const moved = detection.units.flatMap(({ source, data }) =>
+    data
+      .filter(({ how, readOnly }) => (how === "layout" || how === "grown") && !readOnly)
+      .map(
+        (change) =>
+          `\`${nameOf(change)}\` of ${source} has another layout: give a \`data\` block with \`forward\` and \`backward\``,
+      ),
+  );
+  const types = detection.types
+    .filter(({ onlyContained, kind }) => !onlyContained && kind !== "enum")
+    .map(
+      ({ name }) =>
+        `\`${name}\` has another layout: objects of it that the program holds must be carried over`,
+    );
+  return [
+    ...plan.unreached.map(
+      ({ name, source, help }) => `\`${name}\` of ${source} is not reached: ${help}`,
+    ),
+    ...moved,
+    ...types,
+    ...units.flatMap(({ unit, anew }) =>
+      anew.map(
+        (name) => `\`${name}\` of ${unit.source} begins anew: the program has no symbol for it`,
+      ),
+    ),
+    ...units.flatMap(({ unit, headerData }) =>
+      headerData.map(
+        (name) => `\`${name}\`, a static of a header of ${unit.source}, is the patch's own`,
+      ),
+    ),
+  ];
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  if (rows.length === 0) return ["Nothing."];
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(heads), line(heads.map(() => "---")), ...rows.map(line)];
+}
+
+function list(entries: readonly string[]): readonly string[] {
+  return entries.length === 0 ? ["Nothing."] : entries.map((entry) => `- ${entry}`);
+}

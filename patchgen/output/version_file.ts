@@ -1,0 +1,90 @@
+/** `version.json`: what a constructed patch is made of, for `polus build` and for the next patch. */
+import { join } from "node:path";
+import type { ExtractedUnit } from "../extract/extract.js";
+import type { RedirectPlan } from "../model.js";
+
+/** Checked by its schema in interpreter/schema.ts when it is read. */
+export interface VersionFile {
+  readonly format: 1;
+  /** Number of the version that the patch leads to; the program as it was built is 1. */
+  readonly version: number;
+  /** The new source, absolute. */
+  readonly root: string;
+  /** The shared object, relative to the folder. */
+  readonly object: string;
+  readonly files: readonly {
+    /** Relative to the folder. */
+    readonly file: string;
+    /** Relative to the root. */
+    readonly source: string;
+    readonly directory: string;
+    readonly arguments: readonly string[];
+  }[];
+  readonly replaces: readonly {
+    readonly function: string;
+    /** `null`: it is global. */
+    readonly file: string | null;
+    readonly with: string;
+    readonly because: readonly string[];
+  }[];
+  /** Labels under which later patches find what this one defines. */
+  readonly defines: readonly string[];
+  /** Functions that the patch has a copy of, by source. */
+  readonly copies: readonly { readonly source: string; readonly functions: readonly string[] }[];
+}
+
+/** The name of a unit's file in the patch: its path, flat. */
+export function patchFileName(source: string): string {
+  return source.replace(/\//g, "__");
+}
+
+export function versionFile(
+  root: string,
+  version: number,
+  units: readonly ExtractedUnit[],
+  plan: RedirectPlan,
+): VersionFile {
+  return {
+    format: 1,
+    version,
+    root,
+    object: "update.so",
+    files: units.map(({ unit }) => ({
+      file: patchFileName(unit.source),
+      source: unit.source,
+      directory: unit.directory,
+      arguments: unit.arguments,
+    })),
+    replaces: units.flatMap(({ unit, replacements }) =>
+      replacements.map(({ name, file, as }) => ({
+        function: name,
+        file,
+        with: as,
+        because: reasonsOf(plan, unit.source, name),
+      })),
+    ),
+    defines: units.flatMap(({ defines }) => defines).toSorted(),
+    copies: units
+      .filter(({ copies }) => copies.length > 0)
+      .map(({ unit, copies }) => ({ source: unit.source, functions: copies })),
+  };
+}
+
+function reasonsOf(plan: RedirectPlan, source: string, name: string): readonly string[] {
+  const redirection = plan.redirections.find((r) => r.source === source && r.name === name);
+  if (redirection === undefined) return ["refers to a changed function without an entry"];
+  return redirection.reasons.map(({ kind, of }) => (of === undefined ? kind : `${kind} ${of}`));
+}
+
+/** What `compilePatch` is given of a version file in `folder`. */
+export function patchFiles(
+  folder: string,
+  version: VersionFile,
+): readonly { path: string; source: string; directory: string; arguments: readonly string[] }[] {
+  return version.files.map(({ file, source, directory, arguments: words }) => ({
+    path: join(folder, file),
+    source: join(version.root, source),
+    directory,
+    arguments: words,
+  }));
+}

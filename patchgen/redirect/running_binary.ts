@@ -1,0 +1,115 @@
+/** The file that runs, held against what its sources compile to. */
+import { basename } from "node:path";
+import { addon, type ElfSymbol, type ModuleHandle } from "../../native/addon/addon.js";
+import type { CompilerPool } from "../detect/compiler.js";
+import { compileUnit, withLinked } from "../detect/unit_build.js";
+import { PatchgenError } from "../error.js";
+import type { Tree, UnitChange } from "../model.js";
+
+/** Any will do: addresses are only compared with each other. */
+const loadAddress = 0x400000n;
+const namedInMessage = 6;
+
+/** A function or object whose copy in the program is not what the sources make. */
+export interface Mismatch {
+  readonly source: string;
+  readonly name: string;
+  /** Bytes; `null`: the program has none of that name. */
+  readonly inProgram: number | null;
+  readonly inBuild: number;
+}
+
+export class RunningBinary {
+  readonly module: ModuleHandle;
+
+  /** @throws PatchgenError NO_DEBUG_INFORMATION; EngineError for what is no ELF file */
+  constructor(readonly path: string) {
+    this.module = addon.openModule(path, { loadAddress });
+    const info = addon.moduleInfo(this.module);
+    if (info.hasSymtab && info.hasDwarf) return;
+    throw new PatchgenError(
+      "NO_DEBUG_INFORMATION",
+      `${path} has no ${info.hasSymtab ? "debug information" : "symbol table"}`,
+      "give the unstripped build of the very program that runs, or install its debug symbols (Debian: the -dbgsym package)",
+      path,
+    );
+  }
+
+  /** The program's own symbols of that name in that file; of a global function whatever the file. */
+  symbols(name: string, source: string): readonly ElfSymbol[] {
+    return addon
+      .findSymbols(this.module, name)
+      .filter((one) => one.binding !== "local" || one.file === basename(source));
+  }
+
+  /** Bytes from a function's start to the next function. */
+  room(symbol: ElfSymbol): number {
+    return Number(addon.nextFunctionStart(this.module, symbol.address) - symbol.address);
+  }
+
+  /** Functions and objects of the changed units that differ from what the old sources compile to. */
+  async mismatches(
+    tree: Tree,
+    units: readonly UnitChange[],
+    pool: CompilerPool,
+  ): Promise<readonly Mismatch[]> {
+    const found = await Promise.all(units.map((unit) => this.#unitMismatches(tree, unit, pool)));
+    return found.flat();
+  }
+
+  async #unitMismatches(
+    tree: Tree,
+    change: UnitChange,
+    pool: CompilerPool,
+  ): Promise<readonly Mismatch[]> {
+    const { source, old: unit, oldSymbols } = change;
+    if (unit === null) return [];
+    const placed = { root: tree.root, unit };
+    const names = [
+      ...oldSymbols.functions.flatMap((one) => (one.symbol ? [one.name] : [])),
+      ...oldSymbols.data.map((one) => one.symbol),
+    ];
+    const assembly = await compileUnit(pool, placed, [], true);
+    return withLinked(pool, placed, assembly, (path) => {
+      const built = addon.openModule(path, { loadAddress });
+      return names.flatMap((name): readonly Mismatch[] => {
+        const size = addon.findSymbols(built, name)[0]?.size;
+        // What the build drops with -ffunction-sections and --gc-sections is in no program.
+        if (size === undefined || size === 0) return [];
+        const here = this.symbols(name, source);
+        if (here.some((one) => one.size === size)) return [];
+        return [{ source, name, inProgram: here[0]?.size ?? null, inBuild: size }];
+      });
+    });
+  }
+
+  /**
+   * Refuses sources of another program. A symbol that is missing may have been dropped by the
+   * linker; one of another size was compiled from another text, or by another compiler.
+   * @throws PatchgenError NOT_THE_BINARY
+   */
+  async requireMatch(tree: Tree, units: readonly UnitChange[], pool: CompilerPool): Promise<void> {
+    const all = await this.mismatches(tree, units, pool);
+    const differing = all.filter((one) => one.inProgram !== null);
+    const missing = all.filter((one) => one.inProgram === null);
+    const checked = units.reduce(
+      (sum, { oldSymbols }) => sum + oldSymbols.functions.filter((one) => one.symbol).length,
+      0,
+    );
+    if (differing.length === 0 && (missing.length === 0 || missing.length * 2 < checked)) return;
+    const shown = [...differing, ...missing]
+      .slice(0, namedInMessage)
+      .map((one) =>
+        one.inProgram === null
+          ? `${one.name} (${one.source}) is not in it`
+          : `${one.name} (${one.source}) has ${one.inProgram} bytes there, ${one.inBuild} by the sources`,
+      );
+    const more = all.length > namedInMessage ? `, and ${all.length - namedInMessage} more` : "";
+    throw new PatchgenError(
+      "NOT_THE_BINARY",
+      `${this.path} was not built from ${tree.root} with these commands: ${shown.join(", ")}${more}`,
+      "give the sources, the compiler and the options that the running program was built with, or the program built from these",
+      this.path,
+    );
+  }
+}
