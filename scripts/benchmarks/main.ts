@@ -27,6 +27,11 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   stall: async () => (await import("./stall.js")).stall,
   activate: async () => (await import("./activate.js")).activate,
   rounds: async () => (await import("./rounds.js")).rounds,
+  check: async () => (await import("./check.js")).check,
+  trap: async () => (await import("./trap.js")).trap,
+  convert: async () => (await import("./convert.js")).convert,
+  coherence: async () => (await import("./coherence.js")).coherence,
+  repl: async () => (await import("./repl.js")).repl,
   kill: async () => (await import("./kill.js")).kill,
 };
 

@@ -3,6 +3,7 @@
  * Exit code 0 only when no request failed and every program answered as it should in each state.
  */
 import { demonstrateKvserver } from "../../examples/kvserver/demo.js";
+import { demonstrateSessions } from "../../examples/sessions/demo.js";
 import { demonstrateVsftpd, prepareVsftpd } from "../../examples/vsftpd/demo.js";
 import { formatReport, problemsOf, type DemoReport } from "./report.js";
 
@@ -13,7 +14,10 @@ function say(text: string): void {
 }
 
 async function main(): Promise<boolean> {
-  const reports: DemoReport[] = [await demonstrateKvserver(quietSeconds, say)];
+  const reports: DemoReport[] = [
+    await demonstrateKvserver(quietSeconds, say),
+    await demonstrateSessions(quietSeconds, say),
+  ];
   const vsftpd = prepareVsftpd(say);
   if ("missing" in vsftpd) say(`vsftpd: left out: ${vsftpd.missing}`);
   else reports.push(await demonstrateVsftpd(vsftpd.folder, quietSeconds, say));

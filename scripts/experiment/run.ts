@@ -1,0 +1,145 @@
+/** Runs one case: load and live sessions through update, rollback and update, then a comparison with the new build. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Built, LiveSession, RunningServer, ServerCase } from "./case.js";
+import { comparePairs, type Comparison } from "./compare.js";
+import { Load, type PhaseFigures } from "./load.js";
+import { memoryOf } from "./processes.js";
+import { Operator, type Applied } from "./update.js";
+
+/** What a case has shown. */
+export interface CaseReport {
+  readonly name: string;
+  readonly title: string;
+  readonly types: number;
+  readonly globals: number;
+  readonly apply: Applied;
+  readonly rollback: Applied;
+  readonly again: Applied;
+  readonly phases: readonly PhaseFigures[];
+  /** Null when it was not asked for. */
+  readonly comparison: Comparison | null;
+  /** Bytes more in all the server's processes, right after the update. */
+  readonly memoryAdded: number;
+  /** How long processes that started under a watch were held, microseconds. */
+  readonly heldAtStart: readonly number[];
+  /** Sessions that were open from the beginning to the end. */
+  readonly sessions: readonly string[];
+  /** What did not hold; empty when all is well. */
+  readonly problems: readonly string[];
+}
+
+/** Checks sessions again and again, so that each is busy at every moment of the experiment. */
+class Sessions {
+  private ending = false;
+  readonly failures: string[] = [];
+  private readonly loops: readonly Promise<void>[];
+
+  constructor(readonly sessions: readonly LiveSession[]) {
+    this.loops = sessions.map((session) => this.keepBusy(session));
+  }
+
+  private async keepBusy(session: LiveSession): Promise<void> {
+    while (!this.ending) {
+      try {
+        await session.check();
+      } catch (error) {
+        this.failures.push(
+          `${session.what}: ${error instanceof Error ? error.message : String(error)}`,
+        );
+        return;
+      }
+      await delay(5);
+    }
+  }
+
+  async end(): Promise<void> {
+    this.ending = true;
+    await Promise.all(this.loops);
+    for (const session of this.sessions) session.close();
+  }
+}
+
+export interface RunOptions {
+  /** Length of each quiet phase. */
+  readonly seconds: number;
+  /** Pairs of runs that are compared with the new version's build; 0: none. */
+  readonly pairs: number;
+  readonly say: (text: string) => void;
+}
+
+/** Runs a case with what its `prepare` has built. Rejects when a command fails; what else does not hold is reported. */
+export async function runCase<S extends RunningServer>(
+  of: ServerCase<S>,
+  built: Built,
+  { seconds, pairs, say }: RunOptions,
+): Promise<CaseReport> {
+  const operator = new Operator(of, built);
+  const problems: string[] = [];
+  let server: S | null = null;
+  let sessions: Sessions | null = null;
+  try {
+    server = await of.start(operator.executable);
+    const running = server;
+    sessions = new Sessions(await of.openSessions(server));
+    const clients = await of.openClients(server);
+    const expectSeen = async (when: string, wanted: string): Promise<void> => {
+      const seen = await of.observe(running);
+      if (seen !== wanted) problems.push(`a connection ${when} shows "${seen}", not "${wanted}"`);
+    };
+    say(`${of.name}: pid ${server.pid}, ${server.processes().length} processes`);
+    const load = new Load(clients, "before");
+    const quiet = async (phase: string, wanted: string): Promise<void> => {
+      load.begin(phase);
+      await delay(seconds * 1000);
+      await expectSeen(phase, wanted);
+    };
+    const during = async (phase: string, change: () => Promise<Applied>): Promise<Applied> => {
+      say(`${of.name}: ${phase}`);
+      load.begin(phase);
+      return change();
+    };
+    await delay(seconds * 1000);
+    await expectSeen("before", of.seen.oldVersion);
+    const memoryBefore = memoryOf(running.processes());
+    const apply = await during("applying", () => operator.apply(running));
+    const memoryAdded = memoryOf(running.processes()) - memoryBefore;
+    await quiet("updated", of.seen.newVersion);
+    const rollback = await during("rolling back", () => operator.rollBack(running));
+    await quiet("rolled back", of.seen.oldVersion);
+    const again = await during("applying again", () => operator.apply(running));
+    await quiet("updated again", of.seen.newVersion);
+    const phases = await load.end();
+    for (const client of clients) client.close();
+    await sessions.end();
+    problems.push(...sessions.failures);
+    const comparison =
+      pairs > 0 ? await comparePairs(of, running, built.newVersion, { pairs, say }) : null;
+    if (comparison !== null && comparison.failed > 0) {
+      problems.push(`${comparison.failed} requests failed in the pairs of runs`);
+    }
+    if (!running.running) problems.push("the server ended");
+    for (const { phase, failed, firstFailure } of phases) {
+      if (failed > 0)
+        problems.push(`${failed} requests failed in phase "${phase}": ${firstFailure}`);
+    }
+    return {
+      name: of.name,
+      title: of.title,
+      types: of.types,
+      globals: of.globals,
+      apply,
+      rollback,
+      again,
+      phases,
+      comparison,
+      memoryAdded,
+      heldAtStart: operator.heldAtStart,
+      sessions: sessions.sessions.map(({ what }) => what),
+      problems,
+    };
+  } finally {
+    await sessions?.end();
+    await operator.close();
+    server?.stop();
+  }
+}

@@ -1,0 +1,109 @@
+/** What a case has shown, as text: for a person, and as rows of BENCHMARKS.md. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { projectRoot } from "../demonstration/polus.js";
+import type { Spread } from "./compare.js";
+import type { PhaseFigures } from "./load.js";
+import type { CaseReport } from "./run.js";
+
+/** Cells in columns, as Markdown has it. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |\n`;
+  return [head, head.map(() => "---"), ...rows].map(line).join("");
+}
+
+/** A duration with three digits. */
+function time(microseconds: number): string {
+  if (microseconds < 1000) return `${microseconds.toFixed(0)} µs`;
+  if (microseconds < 1e6) return `${(microseconds / 1000).toPrecision(3)} ms`;
+  return `${(microseconds / 1e6).toPrecision(3)} s`;
+}
+
+const percent = (part: number): string =>
+  `${part >= 1 ? "+" : ""}${((part - 1) * 100).toFixed(1)} %`;
+
+function ratio({ median, lowerQuartile, upperQuartile }: Spread): string {
+  return `${percent(median)} (${percent(lowerQuartile)} to ${percent(upperQuartile)})`;
+}
+
+function phaseRow(phase: PhaseFigures): readonly string[] {
+  return [
+    phase.phase,
+    `${phase.seconds.toFixed(1)} s`,
+    String(phase.requests),
+    String(phase.failed),
+    phase.perSecond.toFixed(0),
+    time(phase.p50Us),
+    time(phase.p99Us),
+    time(phase.p999Us),
+    time(phase.maxUs),
+  ];
+}
+
+/** Lines that are not blank: those of the C that is written by hand, and those of the script. */
+export function countLines(sources: readonly string[]): {
+  readonly c: number;
+  readonly script: number;
+} {
+  let c = 0;
+  let script = 0;
+  for (const source of sources) {
+    const lines = readFileSync(join(projectRoot, source), "utf8")
+      .split("\n")
+      .filter((line) => line.trim() !== "").length;
+    if (source.endsWith(".polus")) script += lines;
+    else c += lines;
+  }
+  return { c, script };
+}
+
+/** A section about one case. */
+export function caseSection(report: CaseReport, sources: readonly string[]): string {
+  const { apply, rollback, again, comparison } = report;
+  const lines = countLines(sources);
+  const held = report.heldAtStart;
+  const facts = [
+    `Changed: functions ${apply.functions}, types ${report.types}, globals ${report.globals}; written by hand: ` +
+      `${lines.c} lines of C and ${lines.script} of script.`,
+    `Sessions alive through update, rollback and update: ${report.sessions.join(", ")}.`,
+    `Memory added: ${(report.memoryAdded / 1024).toFixed(0)} KiB in all processes.`,
+    ...(held.length === 0
+      ? []
+      : [
+          `${held.length} processes that started were held for at most ${time(Math.max(...held))}.`,
+        ]),
+    ...(comparison === null
+      ? []
+      : [
+          `Beside a server started from the new version's build, ${comparison.pairs} pairs of runs (median, and ` +
+            `quartiles): throughput ${ratio(comparison.throughput)}, processor time a request ` +
+            `${ratio(comparison.processorTime)}, median latency ${ratio(comparison.latency)}.`,
+        ]),
+    ...report.problems.map((problem) => `NOT HELD: ${problem}`),
+  ];
+  const commands = [
+    ["apply", apply],
+    ["roll back", rollback],
+    ["apply again", again],
+  ] as const;
+  return [
+    `### ${report.name}: ${report.title}\n\n`,
+    table(
+      ["", "time", "without start-up", "longest stall of a thread", "processes"],
+      commands.map(([name, one]) => [
+        name,
+        time(one.wallMs * 1000),
+        one.ownMs === null ? "" : time(one.ownMs * 1000),
+        time(one.stallUs),
+        String(one.processes),
+      ]),
+    ),
+    "\n",
+    table(
+      ["phase", "length", "requests", "failed", "a second", "p50", "p99", "p99.9", "longest"],
+      report.phases.map(phaseRow),
+    ),
+    "\n",
+    facts.map((fact) => `- ${fact}\n`).join(""),
+  ].join("");
+}
