@@ -9,11 +9,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { endProcessTree, freePort, processTree } from "../../scripts/experiment/processes.js";
 import { FtpSession } from "./ftp_client.js";
 
 /** Files that clients find; `*.key` is denied to them. */
@@ -22,26 +21,8 @@ export const publishedFiles: Readonly<Record<string, string>> = {
   "notes.txt.txt": "notes\n",
   "host.key": "not for you\n",
   "server.key.key": "not for you either\n",
+  café: "coffee\n",
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
-    return text.split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
 
 /** A running listener. Needs root: vsftpd changes users and its root folder. */
 export class VsftpdServer {
@@ -79,6 +60,8 @@ export class VsftpdServer {
       pasv_address: "127.0.0.1",
       seccomp_sandbox: "YES",
       deny_file: "*.key",
+      xferlog_enable: "YES",
+      vsftpd_log_file: join(folder, "log"),
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
     const file = join(folder, "vsftpd.conf");
@@ -116,24 +99,19 @@ export class VsftpdServer {
     throw new Error(`vsftpd does not answer on port ${this.port}: ${output}`);
   }
 
+  /** What vsftpd has written about transfers. */
+  get log(): string {
+    return readFileSync(join(this.#folder, "log"), "utf8");
+  }
+
   /** Listener, privilege parents and sessions that run now. */
   processes(): number[] {
-    const found = [this.pid];
-    for (const pid of found) found.push(...childrenOf(pid));
-    return found;
+    return processTree(this.pid);
   }
 
   /** Ends the listener and every session that came from it, and removes its folder. */
   stop(): void {
-    // Held first, so that no session is born between looking and ending.
-    if (this.running) process.kill(this.pid, "SIGSTOP");
-    for (const pid of this.processes()) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // Ended by itself, or together with its parent.
-      }
-    }
+    if (this.running) endProcessTree(this.pid);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

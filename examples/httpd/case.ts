@@ -1,0 +1,91 @@
+/** The experiment's cases of httpd: what changed in its core from one release to the next, for three models. */
+import { join } from "node:path";
+import type { Built, LiveSession, ServerCase } from "../../scripts/experiment/case.js";
+import type { Client } from "../../scripts/experiment/load.js";
+import { runBuild } from "../../scripts/experiment/processes.js";
+import { HttpConnection } from "./connection.js";
+import { HttpdServer, pages, type Mpm } from "./server.js";
+
+/** Pages that both versions answer alike, with their answers. */
+const steady = [
+  ["plain.txt", pages["plain.txt"]],
+  ["echo.shtml", "GET"],
+] as const;
+
+async function expectPage(connection: HttpConnection, turn: number): Promise<void> {
+  const [file, wanted] = steady[turn % steady.length] ?? steady[0];
+  const body = await connection.get(file);
+  if (body !== wanted) throw new Error(`${file} is ${JSON.stringify(body)}`);
+}
+
+function openClient(server: HttpdServer, name: string): Client {
+  const connection = new HttpConnection(server.port);
+  let turn = 0;
+  return {
+    name,
+    request: () => expectPage(connection, turn++),
+    close: () => connection.close(),
+  };
+}
+
+function openSession(server: HttpdServer, what: string): LiveSession {
+  const { request, close } = openClient(server, what);
+  return { what, check: request, close };
+}
+
+/** Builds versions and update; or says why it cannot. */
+export function prepareHttpd(
+  mpm: Mpm,
+  say: (text: string) => void,
+): Built | { readonly missing: string } {
+  if (process.getuid?.() !== 0)
+    return { missing: "httpd's children change users, which needs root" };
+  say(`httpd, ${mpm}: getting the sources and building them (minutes, the first time)`);
+  const build = runBuild("examples/httpd/build", mpm);
+  if ("missing" in build) return build;
+  return {
+    oldVersion: join(build.folder, "old/httpd"),
+    newVersion: join(build.folder, "new/httpd"),
+    patch: join(build.folder, "update.so"),
+  };
+}
+
+export function httpdCase(mpm: Mpm): ServerCase<HttpdServer> {
+  return {
+    name: `httpd-${mpm}`,
+    title: `httpd 2.4.67 to 2.4.68, functions of its core; ${mpm}`,
+    sources: [
+      "update.polus",
+      "update/headers.c",
+      "update/include.c",
+      "update/log.c",
+      "update/pcre.c",
+      "update/time.c",
+      "update/unixd.c",
+    ].map((file) => `examples/httpd/${file}`),
+    applies: "run",
+    rollbackTo: null,
+    // What is shown of a page whose condition is faulty.
+    seen: { oldVersion: "its first branch", newVersion: "neither branch" },
+    types: 0,
+    globals: 0,
+    prepare: (say) => prepareHttpd(mpm, say),
+    start: (executable) => HttpdServer.start(executable, mpm),
+    observe: async (server) => {
+      const connection = new HttpConnection(server.port);
+      try {
+        const page = await connection.get("condition.shtml");
+        return page.endsWith("then.") ? "its first branch" : "neither branch";
+      } finally {
+        connection.close();
+      }
+    },
+    openSessions: (server) =>
+      Promise.resolve([
+        openSession(server, "a keep-alive connection"),
+        openSession(server, "another"),
+      ]),
+    openClients: (server) =>
+      Promise.resolve([openClient(server, "get 1"), openClient(server, "get 2")]),
+  };
+}

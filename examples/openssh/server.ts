@@ -1,0 +1,100 @@
+/** Starts an sshd on loopback with keys and settings of its own, and ends it with all its sessions. */
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { Daemon } from "../../scripts/experiment/daemon.js";
+import { freePort } from "../../scripts/experiment/processes.js";
+import { offeredKeyExchange } from "./probe.js";
+
+function makeKey(path: string): void {
+  const { status, stderr } = spawnSync(
+    "ssh-keygen",
+    ["-q", "-t", "ed25519", "-N", "", "-C", "polus", "-f", path],
+    { encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`ssh-keygen failed: ${stderr}`);
+}
+
+/** How sshd serves a connection: it executes itself anew, or only forks (`sshd -r`). */
+export type Serving = "executes" | "forks";
+
+/** A running listener. Needs root: sshd separates privileges. */
+export class SshdServer {
+  private constructor(
+    private readonly daemon: Daemon,
+    readonly folder: string,
+    readonly port: number,
+  ) {}
+
+  get pid(): number {
+    return this.daemon.pid;
+  }
+
+  static async start(executable: string, serving: Serving): Promise<SshdServer> {
+    const folder = mkdtempSync(join(tmpdir(), "polus-sshd-"));
+    const port = await freePort();
+    for (const name of ["host_key", "user_key"]) makeKey(join(folder, name));
+    copyFileSync(join(folder, "user_key.pub"), join(folder, "authorized_keys"));
+    const settings = {
+      ListenAddress: "127.0.0.1",
+      Port: port,
+      HostKey: join(folder, "host_key"),
+      AuthorizedKeysFile: join(folder, "authorized_keys"),
+      StrictModes: "no",
+      PermitRootLogin: "yes",
+      PidFile: "none",
+      MaxStartups: "200:30:400",
+      Subsystem: "sftp internal-sftp",
+    };
+    const lines = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`);
+    writeFileSync(join(folder, "sshd_config"), lines.join(""), { mode: 0o600 });
+    const words = ["-D", "-e", "-f", join(folder, "sshd_config")];
+    if (serving === "forks") words.push("-r");
+    const probe = (): Promise<unknown> => offeredKeyExchange(port);
+    const start = { name: "sshd", executable, words, folder, log: "log", port, probe };
+    return new SshdServer(await Daemon.start(start), folder, port);
+  }
+
+  get running(): boolean {
+    return this.daemon.running;
+  }
+
+  /** What sshd and its sessions have written. */
+  get log(): string {
+    return this.daemon.log;
+  }
+
+  /** Starts Debian's ssh with more options, which logs in to this server and runs a command there. */
+  client(more: readonly string[], command: string): ChildProcess {
+    const options = [
+      "IdentitiesOnly=yes",
+      "BatchMode=yes",
+      "StrictHostKeyChecking=accept-new",
+      `UserKnownHostsFile=${join(this.folder, "known_hosts")}`,
+      "LogLevel=ERROR",
+    ].flatMap((option) => ["-o", option]);
+    const own = [
+      "-F",
+      "none",
+      "-i",
+      join(this.folder, "user_key"),
+      ...options,
+      "-p",
+      String(this.port),
+    ];
+    const user = userInfo().username;
+    return spawn("ssh", [...own, "-l", user, ...more, "127.0.0.1", command], {
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+  }
+
+  processes(): number[] {
+    return this.daemon.processes();
+  }
+
+  /** Ends the listener and every session that came from it, and removes its folder. */
+  stop(): void {
+    this.daemon.stop();
+  }
+}
