@@ -4,6 +4,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { demonstrateKvserver } from "../../examples/kvserver/demo.js";
+import { demonstrateSessions } from "../../examples/sessions/demo.js";
 import { demonstrateVsftpd, prepareVsftpd } from "../../examples/vsftpd/demo.js";
 import { formatReport, problemsOf } from "../../scripts/demonstration/report.js";
 
@@ -16,6 +17,16 @@ test("kvserver is updated under load and rolled back", async () => {
   assert.equal(
     report.answers.map(({ before, updated, after }) => [before, updated, after]),
     [[":81", ":100", ":81"]],
+  );
+});
+
+test("the data of a server changes under load, and back, and again", async () => {
+  const report = await demonstrateSessions(1, say);
+  say(formatReport(report));
+  assert.equal(problemsOf(report), []);
+  assert.equal(
+    report.answers.map(({ before, updated, after }) => [before, updated, after]),
+    [["-ERR unknown command", ":(milliseconds)", "-ERR unknown command"]],
   );
 });
 

@@ -2,16 +2,11 @@ import { execFileSync } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import {
-  ask,
-  buildKvserver,
-  Load,
-  startKvserver,
-  type Kvserver,
-} from "../../examples/kvserver/demo.js";
+import { buildKvserver, startKvserver, startLoad } from "../../examples/kvserver/demo.js";
 import { projectRoot } from "../../scripts/demonstration/polus.js";
+import { ask, type Server } from "../../scripts/demonstration/server.js";
 
-let server: Kvserver;
+let server: Server;
 test.before(async () => {
   buildKvserver();
   server = await startKvserver(4);
@@ -134,7 +129,7 @@ test("the patch takes from the program exactly what it says", () => {
 const pace = { threads: 4, pauseUs: 100 };
 
 test("the load passes on right answers and tells phases apart", async () => {
-  const load = new Load(server.port, pace);
+  const load = startLoad(server.port, pace);
   load.begin("before", "81 81");
   await delay(300);
   load.begin("applying", "81 100");
@@ -151,7 +146,7 @@ test("the load passes on right answers and tells phases apart", async () => {
 });
 
 test("the load notices an answer that the phase does not allow", async () => {
-  const load = new Load(server.port, pace);
+  const load = startLoad(server.port, pace);
   load.begin("updated", "100 100");
   await delay(300);
   const [phase] = await load.end();
@@ -161,7 +156,7 @@ test("the load notices an answer that the phase does not allow", async () => {
 
 test("the load notices that the server is gone, and ends", async () => {
   const doomed = await startKvserver(2);
-  const load = new Load(doomed.port, pace);
+  const load = startLoad(doomed.port, pace);
   load.begin("before", "81 81");
   await delay(200);
   doomed.process.kill("SIGKILL");

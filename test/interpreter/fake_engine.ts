@@ -8,6 +8,7 @@ import { basename } from "node:path";
 import {
   EngineError,
   type ActiveFrame,
+  type ApplyStep,
   type Engine,
   type EventSink,
   type FailureKind,
@@ -16,10 +17,13 @@ import {
   type OperationResult,
   type ProcessInfo,
   type ProcessStatus,
+  type Repair,
   type Session,
   type UpdateRequest,
   type UpdateState,
 } from "../../native/engine.js";
+
+import { FakeInspection } from "./fake_inspection.js";
 
 export interface FakeUpdate {
   name: string;
@@ -40,6 +44,10 @@ export interface FakeProcess {
   threads: number;
   functions: string[];
   updates: FakeUpdate[];
+  /** Variables of 8 bytes each, by name; they lie one after another from `wordsAt`. */
+  words: Record<string, number>;
+  /** Words that the program changes by itself whenever they are written: undoing finds other values. */
+  restless: string[];
 }
 
 export interface FakeFault {
@@ -75,6 +83,8 @@ export function fakeProcess(pid: number, more: Partial<FakeProcess> = {}): FakeP
     threads: 4,
     functions: ["work", "serve", "parse", "main"],
     updates: [],
+    words: {},
+    restless: [],
     ...more,
   };
 }
@@ -134,6 +144,28 @@ export class FakeEngine implements Engine {
     return this.world.processes.filter((process) => process.updates.length > 0).map(statusOf);
   }
 
+  async examine(exe: string): ReturnType<Engine["examine"]> {
+    const process = this.world.processes.find((one) => one.exe === exe);
+    if (process === undefined) {
+      throw new EngineError("NO_SUCH_FILE", "invalid", `there is no file ${exe}`, { subject: exe });
+    }
+    return this.inspectionOf(process);
+  }
+
+  /** Fake patches have no names of their own. */
+  examinePatch(): ReturnType<Engine["examinePatch"]> {
+    return this.inspectionOf(fakeProcess(0));
+  }
+
+  inspectionOf(target: FakeProcess): FakeInspection {
+    const world = {
+      info: () => infoOf(target),
+      isAlive: () => this.world.processes.includes(target),
+      record: (call: string) => this.record(call),
+    };
+    return new FakeInspection(world, target);
+  }
+
   async verifyFile(exe: string, update: UpdateRequest): Promise<FileVerification> {
     this.record(`verifyFile ${exe} ${update.name}`);
     const process = this.world.processes.find((one) => one.exe === exe);
@@ -160,6 +192,14 @@ export class FakeEngine implements Engine {
       threads: processes.reduce((sum, process) => sum + process.threads, 0),
     });
     return new FakeSession(this, processes, onEvent);
+  }
+
+  async findPids(exe: string): Promise<readonly number[]> {
+    return (await this.findProcesses(exe)).map(({ pid }) => pid);
+  }
+
+  async watch(): Promise<never> {
+    throw new EngineError("NO_WATCH", "refused", "made-up processes start no programs");
   }
 
   async doctor(): Promise<readonly Finding[]> {
@@ -246,21 +286,45 @@ class FakeSession implements Session {
     };
   }
 
-  async apply(update: UpdateRequest): Promise<OperationResult> {
-    this.call(`apply ${update.name}`);
+  async stage(update: UpdateRequest): Promise<void> {
+    this.call(`stage ${update.name}`);
+  }
+
+  async announce(update: UpdateRequest, repairs: readonly Repair[]): Promise<void> {
+    this.call(`announce ${update.name} ${repairs.length}`);
+  }
+
+  patchBase(): ReturnType<Session["patchBase"]> {
+    return null;
+  }
+
+  async apply(update: UpdateRequest, step?: ApplyStep): Promise<OperationResult> {
+    const whole = { upTo: update.patches.length, more: false, repairs: [] };
+    const { upTo, more, repairs }: ApplyStep = step ?? whole;
+    this.call(
+      `apply ${update.name}` +
+        (step === undefined ? "" : ` ${upTo}${more ? " more" : ""} repairs ${repairs.length}`),
+    );
     this.engine.maybeFail("apply", update.name);
     await this.engine.work();
     const processes = this.scopeOf(update.scope);
     for (const process of processes) checkFits(process, update);
-    if (alreadyApplied(processes, update)) return result("skipped", processes, 0, 0);
+    if (alreadyApplied(processes, update, upTo)) return result("skipped", processes, 0, 0);
     for (const process of processes) {
+      const begun = process.updates.find(
+        (one) => one.name === update.name && one.state === "active",
+      );
+      if (begun !== undefined) {
+        begun.position = upTo;
+        continue;
+      }
       process.updates.push({
         name: update.name,
         state: "active",
         scope: update.scope,
         scriptDigest: update.scriptDigest,
         points: update.points.map(({ name, position }) => ({ name, position })),
-        position: update.patches.length,
+        position: upTo,
         patches: update.patches.map((patch) => ({
           name: patch.name,
           digest: patch.digest,
@@ -339,13 +403,17 @@ class FakeSession implements Session {
     return result(found ? "done" : "skipped", processes, 0, 0);
   }
 
-  async activeFrames(update: string): Promise<readonly ActiveFrame[]> {
+  async complete(update: string): Promise<readonly ActiveFrame[]> {
     this.call(`frames ${update}`);
     this.engine.maybeFail("frames", update);
     if (this.engine.world.looksUntilComplete <= 0) return [];
     this.engine.world.looksUntilComplete -= 1;
     const pid = this.given[0]?.pid ?? 0;
     return [{ pid, tid: pid + 1, function: "serve", patch: "p" }];
+  }
+
+  async inspect(pid: number): ReturnType<Session["inspect"]> {
+    return this.engine.inspectionOf(this.engine.process(pid));
   }
 
   async stacks(): ReturnType<Session["stacks"]> {
@@ -364,9 +432,15 @@ class FakeSession implements Session {
   }
 }
 
-function alreadyApplied(processes: readonly FakeProcess[], update: UpdateRequest): boolean {
+function alreadyApplied(
+  processes: readonly FakeProcess[],
+  update: UpdateRequest,
+  upTo = update.patches.length,
+): boolean {
   return processes.every((process) =>
-    process.updates.some((one) => one.name === update.name && one.state === "active"),
+    process.updates.some(
+      (one) => one.name === update.name && one.state === "active" && one.position >= upTo,
+    ),
   );
 }
 
@@ -456,7 +530,9 @@ function statusOf(process: FakeProcess): ProcessStatus {
       patches: update.patches.map((patch, index) => ({
         ...patch,
         active: update.state === "active" && index < update.position,
+        data: null,
       })),
     })),
+    runtime: null,
   };
 }

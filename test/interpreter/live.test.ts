@@ -2,21 +2,19 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { repositoryRoot } from "../support/repository.js";
 import { build } from "../support/toolchain.js";
-import { JsonRun, statusLines, type Finished } from "./command.js";
-import { temporaryFolder } from "./temporary_folder.js";
+import { statusLines, type Finished, type JsonRun } from "./command.js";
+import { LivePlace } from "./live_run.js";
 
 const program = build({
   name: "answers",
   sources: [join(repositoryRoot, "test", "interpreter", "programs", "answers.c")],
   flags: ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Werror"],
 });
-const command = join(repositoryRoot, "bin", "polus");
 
 /** Where each process's answer begins: its version, and its slot. */
 const oldVersion = 1;
@@ -25,15 +23,14 @@ const newVersion = 2;
 class Answers {
   private constructor(
     private readonly child: ChildProcess,
-    readonly folder: string,
+    private readonly place: LivePlace,
     /** The parent first. */
     readonly pids: readonly number[],
   ) {}
 
   static async start(children: number): Promise<Answers> {
-    const folder = temporaryFolder();
-    const file = join(folder, "slots");
-    writeFileSync(file, Buffer.alloc(4096));
+    const place = new LivePlace();
+    const file = place.file("slots", Buffer.alloc(4096));
     const child = spawn(program, [file, String(children)], {
       stdio: ["ignore", "pipe", "inherit"],
       detached: true,
@@ -43,7 +40,7 @@ class Answers {
       child.once("error", reject);
       child.once("exit", () => reject(new Error("answers ended at once")));
     });
-    const answers = new Answers(child, folder, line.split(" ").map(Number));
+    const answers = new Answers(child, place, line.split(" ").map(Number));
     running.add(answers);
     return answers;
   }
@@ -53,7 +50,7 @@ class Answers {
   }
 
   private slots(): number[] {
-    const bytes = readFileSync(join(this.folder, "slots"));
+    const bytes = readFileSync(join(this.place.folder, "slots"));
     return this.pids.map((_pid, slot) => bytes.readInt32LE(slot * 4));
   }
 
@@ -81,31 +78,16 @@ class Answers {
     await ended;
   }
 
-  async polus(...words: string[]): Promise<Finished> {
-    const child = spawn(command, words, {
-      cwd: dirname(fileURLToPath(import.meta.url)),
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: 30_000,
-      env: { ...process.env, XDG_STATE_HOME: join(this.folder, "state"), SUDO_UID: "" },
-    });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
-      child.on("close", (...how) => resolve(how));
-    });
-    return { code, signal, stdout, stderr };
+  polus(...words: string[]): Promise<Finished> {
+    return this.place.polus(...words);
   }
 
-  async json(...words: string[]): Promise<JsonRun> {
-    return new JsonRun(await this.polus(...words, "--json"));
+  json(...words: string[]): Promise<JsonRun> {
+    return this.place.json(...words);
   }
 
   script(text: string): string {
-    const path = join(this.folder, "update.polus");
-    writeFileSync(path, text);
-    return path;
+    return this.place.file("update.polus", text);
   }
 }
 

@@ -76,15 +76,46 @@ test("with statements they are the steps; imported updates are planned when they
   );
   assert.is(made.order, "statements");
   assert.equal(
-    made.steps.map((step) => step.kind),
+    made.steps.map((step) => step.kind === "statement" && step.statement.kind),
     ["print", "apply", "rollback"],
   );
   assert.equal(
     made.updates.map((update) => [update.name, update.applied]),
     [["theirs", true]],
   );
-  const [print] = made.steps;
-  assert.equal(print?.kind === "print" && print.values.map((value) => value.text), ["limit", "3"]);
+});
+
+test("updates that recipes get as arguments are planned too, each for what is done with it", () => {
+  const made = plan(
+    `import "recipes.polus"
+     update one { patch p from "a.so" { replace f } }
+     update two { patch p from "b.so" { replace f } }
+     recipe both(first, second) { trial(first) apply second back(second) }
+     both(one, two)
+     back(two)`,
+    {
+      "/s/recipes.polus": `recipe trial(which) { apply which back(which) }
+        recipe back(which) { rollback to which.start }`,
+    },
+  );
+  assert.equal(
+    made.updates.map((update) => [update.name, update.applied]),
+    [
+      ["one", true],
+      ["two", true],
+    ],
+  );
+  const only = plan(`update one { patch p from "a.so" { replace f } }
+    update two { patch p from "b.so" { replace f } }
+    recipe back(which) { rollback to which.start }
+    back(one) recipe on(one) { apply one } on(two) on(one)`);
+  assert.equal(
+    only.updates.map((update) => [update.name, update.applied]),
+    [
+      ["one", true],
+      ["two", true],
+    ],
+  );
 });
 
 test("a plan is data: it goes into JSON and text without any file being read", () => {
@@ -101,6 +132,7 @@ test("a plan is data: it goes into JSON and text without any file being read", (
     bytes: null,
     after: [],
     replace: [{ function: "f", in: null, with: null }],
+    data: [],
   });
   const lines = planToText(made, new Map()).split("\n");
   const at = (text: string): number => lines.findIndex((line) => line.includes(text));

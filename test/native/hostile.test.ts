@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { addon } from "../../native/addon/addon.js";
+import { addon, type ModuleHandle } from "../../native/addon/addon.js";
 import { targetSource } from "../support/repository.js";
 import { build } from "../support/toolchain.js";
 
@@ -63,11 +63,30 @@ function allow(codes: ReadonlySet<string>, attempt: () => void): string | null {
   }
 }
 
+/** Every name, and every type that can be reached from it. */
+function askOfTypes(module: ModuleHandle): void {
+  const seen = new Set<number>();
+  const queue: number[] = [];
+  for (const kind of ["variable", "function", "type", "source"] as const) {
+    for (const name of addon.debugBeginning(module, kind, "", 100)) {
+      for (const entry of addon.debugNames(module, name)) queue.push(entry.type);
+      addon.debugStatics(module, name, "calls");
+    }
+  }
+  for (let number = queue.pop(); number !== undefined && seen.size < 2000; number = queue.pop()) {
+    if (seen.has(number)) continue;
+    seen.add(number);
+    const type = addon.debugType(module, number);
+    queue.push(type.target, ...type.members.map((member) => member.type));
+  }
+}
+
 /** Asks everything of a file; returns the code with which it was refused at once. */
 function askEverything(path: string): string | null {
   return allow(opening, () => {
     const module = addon.openModule(path, { loadAddress: 0x5555_0000_0000n });
     const info = addon.moduleInfo(module);
+    askOfTypes(module);
     addon.moduleRelocations(module);
     const names = addon.functionNames(module).slice(0, 40);
     for (const symbol of names.flatMap((name) => addon.findSymbols(module, name))) {

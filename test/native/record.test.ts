@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DamagedRecord, decodeRecord, encodeRecord } from "../../native/record/codec.js";
-import type { HookRecord, TargetRecord, UpdateRecord } from "../../native/record/record.js";
+import type {
+  DataRecord,
+  HookRecord,
+  ItemRecord,
+  RepairRecord,
+  TargetRecord,
+  UpdateRecord,
+} from "../../native/record/record.js";
 
 const bytes = (length: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ minLength: length, maxLength: length }).map((array) => Buffer.from(array));
@@ -38,7 +45,33 @@ const hook = (arenas: number): fc.Arbitrary<HookRecord> =>
     }),
   );
 
+const repair = (patches: number): fc.Arbitrary<RepairRecord> =>
+  fc.integer({ min: 1, max: 64 }).chain((length) =>
+    object({
+      patch: fc.nat({ max: patches - 1 }),
+      taint: text,
+      address,
+      before: bytes(length),
+      announced: fc.boolean(),
+      after: bytes(length),
+    }),
+  );
+
+const item: fc.Arbitrary<ItemRecord> = object({
+  name: text,
+  global: fc.option(object({ old: address, oldSize: size, new: address, newSize: size })),
+  words: fc.array(address, few),
+});
+
+const data: fc.Arbitrary<DataRecord> = object({
+  set: fc.option(fc.nat({ max: 63 })),
+  items: fc.array(item, few),
+});
+
 const update = (hooks: number): fc.Arbitrary<UpdateRecord> =>
+  fc.nat({ max: 4 }).chain((patches) => updateOf(hooks, patches));
+
+const updateOf = (hooks: number, patches: number): fc.Arbitrary<UpdateRecord> =>
   object({
     name: text,
     description: text,
@@ -55,9 +88,11 @@ const update = (hooks: number): fc.Arbitrary<UpdateRecord> =>
           hooks === 0
             ? fc.constant([])
             : fc.array(object({ hook: fc.nat({ max: hooks - 1 }), target: address, size }), few),
+        data: fc.option(data),
       }),
-      few,
+      { minLength: patches, maxLength: patches },
     ),
+    repairs: patches === 0 ? fc.constant([]) : fc.array(repair(patches), few),
     run: object({
       id: text,
       finished: fc.boolean(),
@@ -80,9 +115,15 @@ const record: fc.Arbitrary<TargetRecord> = fc.nat({ max: 3 }).chain((arenas) =>
         { minLength: arenas, maxLength: arenas },
       ),
       hooks: fc.array(hook(Math.max(arenas, 1)), { minLength: hooks, maxLength: hooks }),
-      images: fc.array(object({ digest, base: address, size: address }), few),
+      images: fc.array(
+        object({ digest, base: address, size: address, previous: fc.array(address, few) }),
+        few,
+      ),
       updates: fc.array(update(hooks), few),
       pending: fc.option(object({ id: text, selector: level, update: text, point: text })),
+      runtime: fc.option(
+        object({ digest, symbols: fc.array(object({ name: text, address }), few) }),
+      ),
     }),
   ),
 );

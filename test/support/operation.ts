@@ -13,6 +13,8 @@ export interface UpdateSpec {
     readonly name: string;
     readonly object: string;
     readonly replacements: readonly ReplaceSpec[];
+    /** Both items of ledger.ts: sizes are functions and cannot be handed over. */
+    readonly ledger?: boolean;
   }[];
 }
 
@@ -22,7 +24,13 @@ export type OperationSpec = {
   readonly user?: number;
 } & (
   | { readonly operation: "apply"; readonly update: UpdateSpec }
-  | { readonly operation: "rollback" | "recover" }
+  | { readonly operation: "rollback" }
+  | { readonly operation: "recover" }
+  | { readonly operation: "complete"; readonly name: string }
+  /** Calls a function of the first process without arguments. */
+  | { readonly operation: "call"; readonly function: string }
+  /** Writes one word into each of some variables of the first process, together. */
+  | { readonly operation: "write"; readonly variables: readonly string[]; readonly value: number }
 );
 
 export type OperationReport =

@@ -9,17 +9,66 @@
  * the exit code is 0 even when the engine refused.
  */
 import { once } from "node:events";
-import { EngineError, type EngineEvent, type UpdateRequest } from "../../native/engine.js";
+import type { Address } from "../../native/address.js";
+import {
+  EngineError,
+  type EngineEvent,
+  type OperationResult,
+  type Session,
+  type UpdateRequest,
+} from "../../native/engine.js";
 import { createEngine } from "../../native/native_engine.js";
+import { ledgerItem, sessionItem } from "./ledger.js";
 import type { OperationReport, OperationSpec, UpdateSpec } from "./operation.js";
 import { patch, update } from "./patches.js";
 
 function request(spec: UpdateSpec): UpdateRequest {
   return update(
     spec.name,
-    spec.patches.map((one) => patch(one.name, one.object, one.replacements)),
+    spec.patches.map((one) =>
+      patch(
+        one.name,
+        one.object,
+        one.replacements,
+        one.ledger === true ? [ledgerItem, sessionItem] : [],
+      ),
+    ),
     { scope: spec.scope },
   );
+}
+
+/** A call or a write, in terms of an operation's report. */
+async function inspect(
+  session: Session,
+  spec: OperationSpec & { readonly operation: "call" | "write" },
+): Promise<OperationResult> {
+  const look = await session.inspect(spec.pids[0] ?? 0);
+  const addressOf = (name: string): Address => {
+    const entity = look.entity({ name });
+    if (entity.kind === "function") return entity.address;
+    if (entity.kind === "variable" && entity.storage.kind === "static")
+      return entity.storage.address;
+    throw new Error(`${name} has no address`);
+  };
+  let heldUs: number;
+  if (spec.operation === "call") {
+    const request = { arguments: [], variadic: false, timeLimitMs: 5000 };
+    ({ heldUs } = await look.call({ function: addressOf(spec.function), ...request }));
+  } else {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(BigInt(spec.value));
+    const changes = spec.variables.map((name) => ({ address: addressOf(name), bytes }));
+    ({ heldUs } = await look.writeTogether(changes));
+  }
+  const count = { functions: 0, patches: 0, stoppedThreadsMax: 0 };
+  return { result: "done", pids: spec.pids, stallUsMax: heldUs, ...count };
+}
+
+/** A completion, in terms of an operation's report. */
+async function complete(session: Session, update: string): Promise<OperationResult> {
+  const holds = await session.complete(update);
+  const result = holds.length === 0 ? "done" : "skipped";
+  return { result, pids: [], functions: 0, patches: 0, stallUsMax: 0, stoppedThreadsMax: 0 };
 }
 
 async function run(spec: OperationSpec): Promise<OperationReport> {
@@ -35,7 +84,11 @@ async function run(spec: OperationSpec): Promise<OperationReport> {
         ? await session.apply(request(spec.update))
         : spec.operation === "rollback"
           ? await session.rollback()
-          : await session.recover();
+          : spec.operation === "recover"
+            ? await session.recover()
+            : spec.operation === "complete"
+              ? await complete(session, spec.name)
+              : await inspect(session, spec);
     const { stallUsMax, stoppedThreadsMax } = result;
     return {
       result: result.result,

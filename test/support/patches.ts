@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type {
+  DataRequest,
   FunctionScope,
   PatchRequest,
   Replacement,
@@ -51,6 +52,7 @@ export function patch(
   name: string,
   object: string | Uint8Array,
   replacements: readonly ReplaceSpec[],
+  data: readonly DataRequest[] = [],
 ): PatchRequest {
   const bytes = typeof object === "string" ? readFileSync(object) : object;
   return {
@@ -59,6 +61,7 @@ export function patch(
     bytes,
     digest: createHash("sha256").update(bytes).digest("hex"),
     replacements: replacements.map(replacement),
+    data,
   };
 }
 

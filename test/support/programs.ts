@@ -67,6 +67,10 @@ export function entriesProgram(flags: readonly string[] = []): string {
   return buildTarget({ name: "entries", sources: ["entries.c", "entries_code.S"], flags });
 }
 
+export function stateProgram(flags: readonly string[] = []): string {
+  return buildTarget({ name: "state", sources: ["state.c", "state_other.c"], flags });
+}
+
 /** Compiles a program that attaches to targets: `yardstick` or `saboteur`. */
 export function buildTracer(name: "yardstick" | "saboteur"): string {
   return build({

@@ -14,6 +14,7 @@ import {
   functionsProgram,
   libraryProgram,
   registersProgram,
+  stateProgram,
   staticsProgram,
   tlsProgram,
 } from "../support/programs.js";
@@ -37,6 +38,7 @@ const programs: Readonly<Record<string, () => Runnable>> = {
   blocked: () => ({ program: blockedProgram() }),
   registers: () => ({ program: registersProgram() }),
   entries: () => ({ program: entriesProgram() }),
+  state: () => ({ program: stateProgram() }),
   churn: () => ({ program: buildTarget({ name: "churn" }) }),
   allocator: () => ({ program: buildTarget({ name: "allocator" }), args: [plugin()] }),
   signals: () => ({ program: buildTarget({ name: "signals" }) }),
@@ -50,6 +52,9 @@ const programs: Readonly<Record<string, () => Runnable>> = {
   cancel: () => ({ program: buildTarget({ name: "cancel" }) }),
   leaderless: () => ({ program: buildTarget({ name: "leaderless" }) }),
   strict: () => ({ program: buildTarget({ name: "strict" }) }),
+  moments: () => ({ program: buildTarget({ name: "moments" }), args: ["--watch"] }),
+  calls: () => ({ program: buildTarget({ name: "calls" }), args: ["--jumper"] }),
+  surroundings: () => ({ program: buildTarget({ name: "surroundings" }) }),
 };
 
 for (const [name, make] of Object.entries(programs)) {

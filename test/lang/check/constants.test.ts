@@ -21,8 +21,11 @@ function values(text: string): readonly string[] {
     text,
   );
   const [statement] = script?.statements ?? [];
-  if (statement?.kind !== "print") throw new Error("no print");
-  return statement.values.map(({ value }) => show(value));
+  if (script === null || statement?.kind !== "print") throw new Error("no print");
+  return statement.values.map((expression) => {
+    const value = script.constantValues.get(expression);
+    return value === undefined ? "not constant" : show(value);
+  });
 }
 
 function show(value: ConstantValue): string {
@@ -103,13 +106,8 @@ test("arithmetic and conversions", () => {
 
 test("constants may use later ones, and (N) - 1 is no cast of them", () => {
   const { script } = load("const a = (b) - 1\nconst b = c * 2\nconst c = 5\nprint a");
-  const statement = script?.statements[0];
-  assert.is(
-    statement?.kind === "print" && statement.values.map(({ value }) => show(value))[0],
-    "9 int",
-  );
   assert.equal(
-    [...(script?.constants ?? [])].map(([name, value]) => `${name}=${show(value)}`),
+    [...(script?.scope.constants ?? [])].map(([name, value]) => `${name}=${show(value)}`),
     ["a=9 int", "b=10 int", "c=5 int"],
   );
 });
@@ -119,10 +117,10 @@ test("--var overrides a constant, also for those that use it", () => {
   const { script, diagnostics } = load(text, ["n=0x10", "t=250ms", "s=b c=d", "f=2"]);
   assert.equal(diagnostics, []);
   assert.equal(
-    [...(script?.constants ?? [])].map(([name, value]) => `${name}=${show(value)}`),
+    [...(script?.scope.constants ?? [])].map(([name, value]) => `${name}=${show(value)}`),
     ["n=16 int", "m=17 int", "t=250000000ns", 's="b c=d"', "f=2 double"],
   );
-  const quoted = load(text, ['s="x\\ty"']).script?.constants.get("s");
+  const quoted = load(text, ['s="x\\ty"']).script?.scope.constants.get("s");
   assert.is(quoted && show(quoted), '"x\ty"');
 });
 

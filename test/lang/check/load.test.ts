@@ -111,17 +111,22 @@ test("names keep the places where they are written", () => {
   assert.is(update.description, "A description");
 });
 
-test("statements are resolved", () => {
+test("statements are as written, with what their names stand for", () => {
   const script = load(text);
-  const [print, apply, rollback] = script.statements;
-  assert.equal(print?.kind === "print" && print.values.map(({ value }) => value.kind), [
-    "string",
-    "duration",
-  ]);
-  assert.is(apply?.kind === "apply" && apply.update, only(script));
-  assert.is(rollback?.kind === "rollback" && rollback.update, only(script));
-  assert.is(rollback?.kind === "rollback" && rollback.point, only(script).points[2]);
-  assert.is(rollback?.kind === "rollback" && textOf(rollback.nameSpan), "fix.mid");
+  const { statements, scope } = script;
+  assert.equal(
+    statements.map(({ kind }) => kind),
+    ["print", "apply", "rollback"],
+  );
+  const [print, apply, rollback] = statements;
+  assert.equal(
+    print?.kind === "print" &&
+      print.values.map((value) => script.constantValues.get(value)?.kind ?? "none"),
+    ["string", "duration"],
+  );
+  assert.is(apply?.kind === "apply" && scope.updates.get(apply.update.text), only(script));
+  assert.is(rollback?.kind === "rollback" && rollback.point.text, "mid");
+  assert.is(only(script).scope, scope);
   assert.is(script.digest, createHash("sha256").update(text).digest("hex"));
   assert.is(script.path, "/scripts/main.polus");
 });
@@ -149,7 +154,7 @@ test("an imported update may be applied; its paths are relative to its own file"
   const source = base?.patches[0]?.source;
   assert.is(source?.kind === "object" && source.path, "/scripts/lib/base.so");
   const apply = script.statements[1];
-  assert.is(apply?.kind === "apply" && apply.update, base);
+  assert.is(apply?.kind === "apply" && script.scope.updates.get(apply.update.text), base);
   assert.equal(
     script.files.map(({ path }) => path),
     ["/scripts/main.polus", "/scripts/lib/fixes.polus"],

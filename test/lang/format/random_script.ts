@@ -167,6 +167,7 @@ const patchItem = fc.oneof(
   sequence(
     "data",
     name,
+    place,
     "{",
     separated(
       fc.oneof(

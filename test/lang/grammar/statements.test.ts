@@ -37,7 +37,7 @@ function first(text: string): Statement {
 }
 
 const contract = readFileSync(
-  new URL("../../../../test/lang/golden/not-supported.polus", import.meta.url),
+  new URL("../../../../test/lang/contract.polus", import.meta.url),
   "utf8",
 );
 
@@ -180,6 +180,13 @@ test("C source is taken whole", () => {
   if (inline?.kind !== "inline-c") throw new Error("no C");
   assert.is(inline.text, source);
   assert.is(textOf(inline.textSpan), source);
+});
+
+test("`check patch recover {` opens no patch", () => {
+  const text = `update u { patch p from "a" { replace f }
+    taint t before p { check patch recover { for x in b->c { print x } } } }`;
+  assert.equal(kinds(text), ["update"]);
+  assert.equal(kinds("update u { patch recover { c { int f; } replace f } }"), ["update"]);
 });
 
 test("`c {` is C source in a patch only", () => {

@@ -16,6 +16,7 @@
 #include "rounds.h"
 #include "symbols/dwarf_reader.h"
 #include "symbols/module.h"
+#include "types/type_reader.h"
 #include "unwind/unwind_session.h"
 
 namespace sanitize {
@@ -52,6 +53,32 @@ void AskOfCode(Module &module, const std::vector<uint64_t> &functions) {
   });
 }
 
+// Every name and every type that can be reached, which must be finitely many and end.
+void AskOfTypes(Module &module) {
+  constexpr size_t kMostTypes = 4000;
+  polus::TypeReader &types = module.Types();
+  std::vector<polus::TypeNumber> queue;
+  const auto any = [](polus::DebugKind) { return true; };
+  for (const std::string &name : types.Index().Beginning(any, "", 500)) {
+    for (const polus::DebugName *entry : types.Index().Named(name)) {
+      queue.push_back(types.NumberOf(entry->die));
+      queue.push_back(types.TypeOf(entry->die));
+      polus::PlaceOf(entry->die);
+      if (entry->kind == polus::DebugKind::kFunction) types.Index().StaticsOf(name, "calls");
+    }
+  }
+  types.Index().SourcesBeginning("", 100);
+  std::set<polus::TypeNumber> seen;
+  while (!queue.empty() && seen.size() < kMostTypes) {
+    const polus::TypeNumber number = queue.back();
+    queue.pop_back();
+    if (!seen.insert(number).second) continue;
+    const polus::TypeDescription type = types.Describe(number);
+    queue.push_back(type.target);
+    for (const polus::TypeMember &member : type.members) queue.push_back(member.type);
+  }
+}
+
 void AskOfStack(const std::shared_ptr<Module> &module) {
   polus::ThreadState thread;
   const std::vector<polus::AddressRange> text = module->Text();
@@ -84,6 +111,7 @@ void AskOfModule(const std::string &path) {
     }
     AskOfCode(*module, functions);
     AskOfStack(module);
+    Ask([&] { AskOfTypes(*module); });
   });
 }
 

@@ -1,4 +1,4 @@
-// Borrowing, the install window and snapshots on a real program that checks itself.
+// Borrowing, calls, moments, the install window and snapshots on a real program that checks itself.
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -11,6 +11,8 @@
 
 #include "rounds.h"
 #include "tracer/borrow.h"
+#include "tracer/call.h"
+#include "tracer/moment.h"
 #include "tracer/snapshot.h"
 #include "tracer/window.h"
 #include "unwinding.h"
@@ -96,9 +98,43 @@ void Round(const polus::Target &target, Unwinding &unwinding, polus::TraceeTable
 
   polus::InstallWindow(target, {Unchanged(target, unwinding.AddressOf("answer"))}, table, timer, deadline, 50'000'000);
 
+  // A page of code, words of the stack, what is not mapped, and nothing.
+  const uint64_t entry = unwinding.AddressOf("answer");
   std::vector<pid_t> missed;
-  for (const polus::ThreadCopy &copy :
-       polus::SnapshotThreads(target, table, timer, deadline, 1 << 18, missed)) {
+  const std::vector<polus::ThreadCopy> copies =
+      polus::SnapshotThreads(target, table, timer, deadline, 1 << 18, 0, missed);
+  const uint64_t stack = copies.at(0).registers.rsp;
+  const polus::Moment moment = polus::ReadTogether(target, {{entry & ~uint64_t{4095}, 4096}, {stack, 1000}, {16, 8}, {stack, 0}},
+                                                   table, timer, deadline, 50'000'000);
+  if (moment.contents.at(0).size() != 4096 || moment.contents.at(1).size() != 1000 || !moment.contents.at(2).empty()) {
+    throw std::runtime_error("a moment is not what was asked for");
+  }
+  // Far below the stack pointer of a thread nothing is in use: written, and refused, as expected or not.
+  const uint64_t free = (stack - 4096) & ~uint64_t{7};
+  std::vector<uint8_t> word(8);
+  target.Read(polus::TargetAddress{free}, word.data(), word.size());
+  const polus::Change same{free, word, false, {}};
+  std::vector<uint8_t> other = word;
+  other[3] ^= 1;
+  const polus::Change wrong{free + 4, other, true, other};
+  const polus::ChangeResult change = polus::WriteTogether(target, {same, wrong}, table, timer, deadline, 50'000'000);
+  if (change.before.size() != 2) throw std::runtime_error("a change tells too little");
+
+  polus::CallSpec spec{};
+  spec.function = entry;
+  spec.integers = {13, 2, 3, 4, 5, 0};
+  spec.stack = {1, 0, 3};
+  spec.vectors = {{1, 2, 3}, {4}};
+  spec.data = {{5, {1, 2, 3, 4, 5}}, {7, std::vector<uint8_t>(33, 7)}};
+  spec.limit_ns = 2'000'000'000;
+  std::vector<polus::CallCandidate> candidates;
+  for (const polus::ThreadCopy &copy : copies) candidates.push_back({copy.tid, 0, 0, 0});
+  const polus::CallOutcome outcome = polus::CallFunction(target, gadgets, spec, candidates, table, timer, deadline);
+  if (outcome.kind != polus::CallOutcome::Kind::kReturned || outcome.integers[0] != 40) {
+    throw std::runtime_error("a call did not return what it should");
+  }
+
+  for (const polus::ThreadCopy &copy : copies) {
     unwinding.Unwind(copy.tid, copy.registers, copy.stack_start, copy.stack);
   }
 }

@@ -54,7 +54,9 @@ int main(int argc, char **argv) {
     std::fflush(stdout);
     std::printf("entries: %zu\n", MoveEntries(corpus, random, TimeSlice(seconds * 0.2)));
     std::fflush(stdout);
-    std::printf("files: %zu\n", ReadFiles(corpus, random, TimeSlice(seconds * 0.5)));
+    std::printf("stores: %zu\n", DecodeStores(corpus, random, TimeSlice(seconds * 0.1)));
+    std::fflush(stdout);
+    std::printf("files: %zu\n", ReadFiles(corpus, random, TimeSlice(seconds * 0.4)));
   } catch (const std::exception &error) {
     std::fprintf(stderr, "failed: %s\n", error.what());
     return 1;

@@ -41,6 +41,7 @@ void Mutate(std::vector<uint8_t> &bytes, Random &random);
 // Each works until its time is over, at least one round; returns the number of rounds.
 size_t ReadFiles(const std::vector<std::string> &corpus, Random &random, const TimeSlice &slice);
 size_t MoveEntries(const std::vector<std::string> &corpus, Random &random, const TimeSlice &slice);
+size_t DecodeStores(const std::vector<std::string> &corpus, Random &random, const TimeSlice &slice);
 size_t RunFilters(Random &random, const TimeSlice &slice);
 size_t WorkOnTarget(const std::string &program, const TimeSlice &slice);
 

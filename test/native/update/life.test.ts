@@ -183,7 +183,13 @@ onBasic("status tells what was applied", async (target) => {
   assert.is(only?.scope, "process");
   assert.equal(only?.points, ["start"]);
   assert.equal(only?.patches, [
-    { name: "basic", digest: request.patches[0]?.digest, active: true, functions: ["answer"] },
+    {
+      name: "basic",
+      digest: request.patches[0]?.digest,
+      active: true,
+      functions: ["answer"],
+      data: null,
+    },
   ]);
   const appliedAt = Date.parse(only?.appliedAt ?? "");
   assert.ok(appliedAt >= before - 1000 && appliedAt <= Date.now() + 1000, only?.appliedAt);

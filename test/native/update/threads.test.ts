@@ -100,7 +100,7 @@ test("64 threads in a loop, one for ever inside, a main loop that never returns"
   await withTarget(buildTarget({ name: "forever" }), {}, async (target) => {
     await roundTrip(target, request);
     await apply(target.pid, request);
-    const active = await withSession(target.pid, (session) => session.activeFrames("forever"));
+    const active = await withSession(target.pid, (session) => session.complete("forever"));
     const functions = active.map((frame) => frame.function);
     assert.ok(functions.includes("work"), `still inside: ${functions.join(" ")}`);
     assert.ok(functions.includes("loop_forever"), `still inside: ${functions.join(" ")}`);

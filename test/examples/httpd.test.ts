@@ -1,0 +1,33 @@
+// may skip: httpd needs root, and the sources of 2.4.67, which Debian's archive does not have any more
+// timeout 900s
+// (the versions are built the first time)
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { httpdCase } from "../../examples/httpd/case.js";
+import type { Mpm } from "../../examples/httpd/server.js";
+import { runCase } from "../../scripts/experiment/run.js";
+
+const quiet = (): void => undefined;
+
+/** Processes that are updated at least: the parent and its first children. */
+const least: Readonly<Record<Mpm, number>> = { prefork: 5, worker: 3, event: 3 };
+
+for (const mpm of ["prefork", "worker", "event"] as const) {
+  const of = httpdCase(mpm);
+  const built = of.prepare(quiet);
+  if ("missing" in built) {
+    process.stdout.write(`${built.missing}\n`);
+    test(`httpd is left out for a reason, ${mpm}`, () => assert.ok(built.missing.length > 0));
+    test.skip(`needs httpd, ${mpm}`);
+    continue;
+  }
+  test(`keep-alive connections go on through update, rollback and update: ${mpm}`, async () => {
+    const report = await runCase(of, built, { seconds: 0.5, pairs: 0, say: quiet });
+    assert.equal(report.problems, []);
+    assert.is(report.apply.functions, 10);
+    assert.ok(report.apply.processes >= least[mpm], `${report.apply.processes} processes`);
+    for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
+  });
+}
+
+test.run();

@@ -1,0 +1,134 @@
+/** What the C library's calls do to data of which two versions are guarded. */
+import * as assert from "uvu/assert";
+import type { UpdateRequest } from "../../../native/engine.js";
+import {
+  apply,
+  engine,
+  expectUntraced,
+  refused,
+  rollback,
+  withSession,
+} from "../../support/engine_session.js";
+import { test } from "../../support/engine_test.js";
+import { buildPatch, patch, update } from "../../support/patches.js";
+import { targetSource } from "../../support/repository.js";
+import {
+  buildTarget,
+  sleep,
+  withTarget,
+  type TargetProcess,
+} from "../../support/target_process.js";
+
+const program = buildTarget({ name: "box", sources: ["data/box.c"] });
+
+function boxUpdate(): UpdateRequest {
+  const item = {
+    name: "box",
+    objects: { kind: "global", new: "box_v2" },
+    forward: "box_up",
+    backward: "box_down",
+  } as const;
+  const tile = {
+    name: "tile",
+    objects: { kind: "each", each: { name: "tiles_each" }, size: () => ({ old: 8, new: 16 }) },
+    forward: "tile_up",
+    backward: "tile_down",
+  } as const;
+  const object = buildPatch(targetSource("data/box_v2.c"));
+  return update("box", [patch("data", object, ["hold", "check"], [item, tile])]);
+}
+
+const commands = [
+  "read",
+  "recv",
+  "readv",
+  "recvmsg",
+  "sockopt",
+  "ioctl",
+  "stat",
+  "pipe",
+  "poll",
+  "fork",
+  "blocked",
+  "handler",
+  "mprotect",
+  "altstack",
+  "vfork",
+  "mremap",
+  "munmap",
+] as const;
+
+async function expectClean(target: TargetProcess, command: string): Promise<void> {
+  await target.ask(command);
+  const { errors, firstError } = await target.state();
+  assert.is(errors, 0, `${command}: ${firstError ?? ""}`);
+}
+
+async function dataState(target: TargetProcess): Promise<string | undefined> {
+  return (await engine.status(target.pid))?.updates.at(-1)?.patches[0]?.data?.state;
+}
+
+for (const command of commands) {
+  test(`while both versions are in use: ${command}`, async () => {
+    await withTarget(program, {}, async (target) => {
+      await expectClean(target, command);
+      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      assert.is(await dataState(target), "coexisting");
+      const before = (await engine.status(target.pid))?.runtime;
+      await expectClean(target, command);
+      await expectClean(target, command);
+      const after = (await engine.status(target.pid))?.runtime;
+      assert.is(after?.damaged, false);
+      // Objects whose memory goes are forgotten instead.
+      if (command !== "munmap")
+        assert.ok((after?.transfers ?? 0) > (before?.transfers ?? 0), "nothing was carried over");
+      await rollback(target.pid);
+      assert.is(await dataState(target), "retired");
+      await expectClean(target, command);
+      expectUntraced(target);
+    });
+  });
+}
+
+test("what the kernel writes at any time is refused beforehand", async () => {
+  await withTarget(program, { args: ["--aio"] }, async (target) => {
+    await refused(apply(target.pid, boxUpdate()), "KERNEL_WRITES");
+    assert.is(await engine.status(target.pid), null);
+    await expectClean(target, "read");
+  });
+});
+
+test("a program that has closed all descriptors", async () => {
+  await withTarget(program, {}, async (target) => {
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await expectClean(target, "closed");
+    await expectClean(target, "closed");
+    await rollback(target.pid);
+    await expectClean(target, "closed");
+  });
+});
+
+test("a thread blocked SIGSEGV before it came into the handler that it is in", async () => {
+  await withTarget(program, {}, async (target) => {
+    await expectClean(target, "framed");
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await expectClean(target, "unframe");
+    await rollback(target.pid);
+    await expectClean(target, "read");
+  });
+});
+
+test("all of them, one after another, in each phase", async () => {
+  await withTarget(program, {}, async (target) => {
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    for (const command of commands) await expectClean(target, command);
+    await expectClean(target, "leave");
+    await sleep(20);
+    await withSession(target.pid, (session) => session.complete("box"));
+    assert.is(await dataState(target), "complete");
+    await rollback(target.pid);
+    for (const command of commands) await expectClean(target, command);
+  });
+});
+
+test.run();

@@ -1,0 +1,41 @@
+// timeout 300s
+/** Eight writers and eight readers, half of them in old and half in new code; nothing may be lost. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { buildRuntimeProgram, runWithRuntime } from "../../support/runtime_programs.js";
+
+const program = buildRuntimeProgram("stress");
+
+function stress(seconds: number, rounds: number, children: number): Record<string, number> {
+  const args = [seconds, rounds, children].map(String);
+  const { status, signal, stdout, stderr } = runWithRuntime(program, args, 120_000);
+  assert.is(stderr, "");
+  assert.is(signal, null);
+  assert.is(status, 0, stdout);
+  const words = stdout.matchAll(/(writes|reads)? ?(old|new|traps|broken|damage) (\d+)/g);
+  return Object.fromEntries(
+    [...words].map(([, of = "", what, count]) => [`${of}${what}`, Number(count)]),
+  );
+}
+
+test("ten seconds of coexistence and no lost write", () => {
+  const found = stress(10, 1, 0);
+  assert.is(found["broken"], 0);
+  assert.ok((found["traps"] ?? 0) > 100_000, JSON.stringify(found));
+});
+
+test("a hundred updates and rollbacks in turn, a child forked in every third", () => {
+  const found = stress(15, 100, 3);
+  assert.is(found["broken"], 0);
+  assert.ok((found["traps"] ?? 0) > 100_000, JSON.stringify(found));
+});
+
+test("shadow fields: readers without a lock find what is there, and nothing else", () => {
+  const shadow = buildRuntimeProgram("shadow");
+  const { status, signal, stdout, stderr } = runWithRuntime(shadow, ["4"], 60_000);
+  assert.is(stderr, "");
+  assert.is(signal, null);
+  assert.is(status, 0, stdout);
+});
+
+test.run();

@@ -1,0 +1,2 @@
+/* Another answer for the same question. */
+long answer(long question) { return question * 5 + 2; }

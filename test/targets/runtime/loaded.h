@@ -1,0 +1,98 @@
+/* The runtime, loaded by dlopen into a test program of its own; the engine loads it by memory alone. */
+#ifndef LOADED_H
+#define LOADED_H
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+#include "../../../native/runtime/polus_runtime.h"
+
+struct runtime {
+  struct polus_control *control;
+  long (*start)(unsigned long);
+  long (*set)(void);
+  long (*item)(long, size_t, size_t, polus_transfer *, polus_transfer *);
+  long (*pair)(long, void *, void *);
+  long (*add)(long, void *);
+  long (*add_new)(long, void *);
+  long (*remove)(void *);
+  void (*visit)(void *, void *);
+  long (*begin)(long, long);
+  long (*end)(long, long);
+  long (*step)(long, long);
+  long (*drop)(long);
+  long (*before_fork)(void);
+  void (*after_fork)(long);
+  long (*guards)(const void *, size_t);
+  void (*store)(void *, const void *, size_t);
+  long (*action)(long, const void *, void *);
+  void *(*twin_of)(const void *);
+};
+
+static inline void *symbol_of(void *library, const char *name) {
+  void *found = dlsym(library, name);
+  if (found == NULL) {
+    fprintf(stderr, "the runtime has no %s\n", name);
+    exit(3);
+  }
+  return found;
+}
+
+/** Loads it from $POLUS_RUNTIME and starts it; ends the program if that cannot be done. */
+static inline struct runtime load_runtime(void) {
+  const char *path = getenv("POLUS_RUNTIME");
+  void *library = path == NULL ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) {
+    fprintf(stderr, "no runtime: %s\n", path == NULL ? "POLUS_RUNTIME is not set" : dlerror());
+    exit(3);
+  }
+  struct runtime runtime;
+  *(void **)&runtime.control = symbol_of(library, "polus_control");
+#define POLUS_FUNCTION(name) *(void **)&runtime.name = symbol_of(library, "polus_runtime_" #name)
+  POLUS_FUNCTION(start);
+  POLUS_FUNCTION(set);
+  POLUS_FUNCTION(item);
+  POLUS_FUNCTION(pair);
+  POLUS_FUNCTION(add);
+  POLUS_FUNCTION(add_new);
+  POLUS_FUNCTION(remove);
+  POLUS_FUNCTION(visit);
+  POLUS_FUNCTION(begin);
+  POLUS_FUNCTION(end);
+  POLUS_FUNCTION(step);
+  POLUS_FUNCTION(drop);
+  POLUS_FUNCTION(before_fork);
+  POLUS_FUNCTION(after_fork);
+  POLUS_FUNCTION(guards);
+  POLUS_FUNCTION(store);
+  POLUS_FUNCTION(action);
+  *(void **)&runtime.twin_of = symbol_of(library, "polus_twin_of");
+  long result = runtime.start(getauxval(AT_HWCAP2));
+  if (result < 0) {
+    fprintf(stderr, "the runtime did not start: %ld\n", result);
+    exit(3);
+  }
+  return runtime;
+}
+
+/** A result that must not be negative. */
+static inline long good(long result, const char *what) {
+  if (result < 0) {
+    fprintf(stderr, "%s: %ld\n", what, result);
+    exit(4);
+  }
+  return result;
+}
+
+/** Steps until it is done; at most a minute. */
+static inline void finish(const struct runtime *runtime, long set) {
+  for (int i = 0; i < 60000; i++) {
+    if (good(runtime->step(set, 1000), "step") == 0) return;
+  }
+  fprintf(stderr, "the set is never done\n");
+  exit(4);
+}
+
+#endif
