@@ -99,7 +99,11 @@ export class Watcher {
         this.later(() => this.updateAtStart(pid));
         break;
       case "missed":
+        // It may serve before it is updated: that is never passed over in silence.
         this.states.set(pid, "followed");
+        this.context.tally.warn(
+          `process ${pid} could not be stopped at its start: it has run the old version`,
+        );
         this.later(() => this.updateRunning(pid));
         break;
     }

@@ -74,8 +74,15 @@ void TraceeTable::AttachAll(pid_t process, long options) {
 }
 
 size_t TraceeTable::Follow(pid_t process) {
-  AttachAll(process, FollowOptions());
-  followed_.insert(process);
+  // Before: one that a followed parent has made just now may report its first stop to AttachAll,
+  // and would be let go there, free to execute a program unseen.
+  bool added = followed_.insert(process).second;
+  try {
+    AttachAll(process, FollowOptions());
+  } catch (...) {
+    if (added) followed_.erase(process);
+    throw;
+  }
   return Of(process).size();
 }
 
