@@ -1,4 +1,6 @@
 /** Makes the patch's C files of what was detected. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type {
   Detection,
   RedirectPlan,
@@ -63,24 +65,77 @@ const nothing: UnitSymbols = { functions: [], data: [] };
  * @throws PatchgenError NO_COMPILER, DOES_NOT_COMPILE
  */
 export async function extract(request: ExtractRequest): Promise<readonly ExtractedUnit[]> {
-  const { detection, plan, program } = request;
+  const { program } = request;
   const names = newNames(request);
-  const translations = unitsToExtract(detection, plan);
-  const decided: Decided[] = [];
-  for (const [at, translation] of translations.entries()) {
-    request.progress?.(at, translations.length, translation.source);
-    const change = detection.units.find(({ source }) => source === translation.source) ?? null;
-    const preprocessed = await preprocess(detection.new.root, translation, request.cancel);
-    const unit = new Unit(translation.source, preprocessed, change);
-    const oldSymbols = change?.oldSymbols ?? nothing;
-    const given = names.get(translation.source) ?? new Map<string, string>();
-    const redirected = withCallers(unit, change, given, request);
-    const fates = decideFates({ unit, redirected, program, oldSymbols });
-    decided.push({ translation, unit, fates, oldSymbols });
-  }
+  const loaded = await loadUnits(request, names);
+  const decided = loaded.map(({ translation, unit, oldSymbols, callers }): Decided => {
+    const fates = decideFates({ unit, ...callers, program, oldSymbols });
+    return { translation, unit, fates, oldSymbols };
+  });
   const added = new Set(decided.flatMap(keptGlobals));
   const sources = decided.map((one) => textOf(one, added, request)).filter((one) => one !== null);
   return sources;
+}
+
+interface Loaded {
+  readonly translation: TranslationUnit;
+  readonly unit: Unit;
+  readonly change: UnitChange | null;
+  readonly oldSymbols: UnitSymbols;
+  callers: Callers;
+}
+
+/**
+ * Reads the units that the patch takes something from: those that differ, and those that call
+ * what only an earlier patch has an old version of.
+ */
+async function loadUnits(
+  request: ExtractRequest,
+  names: ReadonlyMap<string, ReadonlyMap<string, string>>,
+): Promise<readonly Loaded[]> {
+  const { detection, plan, program, cancel } = request;
+  const loaded = new Map<string, Loaded>();
+  const entryless = new Set(
+    detection.units.flatMap(({ functions }) =>
+      functions
+        .filter(({ how, name, static: local }) => how === "changed" && !local && held(name))
+        .map(({ name }) => name),
+    ),
+  );
+  function held(name: string): boolean {
+    return program.isHeld(globalLabel(name));
+  }
+  let toRead = unitsToExtract(detection, plan);
+  for (;;) {
+    for (const translation of toRead) {
+      request.progress?.(loaded.size, loaded.size + toRead.length, translation.source);
+      const change = detection.units.find(({ source }) => source === translation.source) ?? null;
+      const preprocessed = await preprocess(detection.new.root, translation, cancel);
+      const unit = new Unit(translation.source, preprocessed, change);
+      const oldSymbols = change?.oldSymbols ?? nothing;
+      const callers = { redirected: new Map<string, string>(), renewed: new Set<string>() };
+      loaded.set(translation.source, { translation, unit, change, oldSymbols, callers });
+    }
+    const before = entryless.size;
+    for (const one of loaded.values()) {
+      const given = names.get(one.translation.source) ?? new Map<string, string>();
+      one.callers = withCallers(one.unit, one.change, given, entryless, request);
+      for (const name of one.callers.renewed) if (!one.unit.isStatic(name)) entryless.add(name);
+    }
+    toRead = detection.new.units.filter(
+      (translation) =>
+        !loaded.has(translation.source) && mentions(detection.new.root, translation, entryless),
+    );
+    if (toRead.length === 0 && entryless.size === before) break;
+  }
+  const order = detection.new.units.map(({ source }) => source);
+  return order.flatMap((source) => loaded.get(source) ?? []);
+}
+
+function mentions(root: string, { source }: TranslationUnit, names: ReadonlySet<string>): boolean {
+  if (names.size === 0) return false;
+  const words = readFileSync(join(root, source), "latin1").match(/[A-Za-z_]\w*/g) ?? [];
+  return words.some((word) => names.has(word));
 }
 
 /** Of the new tree: what has redirected functions, new objects, or data of a new layout. */
@@ -111,29 +166,40 @@ function newNames({ plan, version }: ExtractRequest): Map<string, Map<string, st
   return names;
 }
 
+interface Callers {
+  /** Functions of the unit that get a new version, with the name of its definition. */
+  readonly redirected: ReadonlyMap<string, string>;
+  /** Those of the unit that have no entry and must be in the patch all the same. */
+  readonly renewed: ReadonlySet<string>;
+}
+
 /**
  * Adds who refers to changed functions that have no entry in the running program: they are
- * inlined, or an earlier patch's own.
+ * inlined, or an earlier patch's own, of this unit or another (`entryless`).
  */
 function withCallers(
   unit: Unit,
   change: UnitChange | null,
   given: ReadonlyMap<string, string>,
+  entryless: ReadonlySet<string>,
   { program, version }: ExtractRequest,
-): ReadonlyMap<string, string> {
+): Callers {
   const redirected = new Map(given);
+  const renewed = new Set<string>();
   const file = program.file(unit.name);
   const hasEntry = (name: string): boolean => {
     const isStatic = unit.isStatic(name);
     if (program.isHeld(labelOf({ name, file: isStatic ? file : null }))) return false;
     return isStatic ? program.hasStatic(name, unit.name) : program.hasGlobal(name);
   };
-  const queue = (change?.functions ?? [])
+  const own = (change?.functions ?? [])
     .filter(({ how, name }) => how === "changed" && !hasEntry(name))
     .map(({ name }) => name);
+  const queue = [...new Set([...own, ...entryless])];
   const seen = new Set(queue);
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     redirected.delete(name);
+    if (unit.functions.has(name)) renewed.add(name);
     for (const [caller, { item }] of unit.functions) {
       if (seen.has(caller) || !unit.namesIn(item.body ?? item.last, item.last).has(name)) continue;
       seen.add(caller);
@@ -142,7 +208,7 @@ function withCallers(
       } else queue.push(caller);
     }
   }
-  return redirected;
+  return { redirected, renewed };
 }
 
 function keptGlobals({ unit, fates }: Decided): readonly string[] {

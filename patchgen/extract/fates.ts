@@ -12,6 +12,8 @@ export interface FateRequest {
   readonly unit: Unit;
   /** Functions of this unit that get a new version, with the name of its definition. */
   readonly redirected: ReadonlyMap<string, string>;
+  /** Functions that changed, or lead to one that did, and that have no entry to redirect. */
+  readonly renewed: ReadonlySet<string>;
   readonly program: ProgramSymbols;
   /** What the old unit defined, as it was built. */
   readonly oldSymbols: UnitSymbols;
@@ -41,10 +43,12 @@ class Decision {
   }
 
   run(): Fates {
-    const { unit, redirected } = this.request;
+    const { unit, redirected, renewed } = this.request;
     for (const [name] of unit.functions) {
       const added = unit.functionChange(name)?.how === "added" && !unit.isStatic(name);
-      if (redirected.has(name) || added) this.need(name);
+      // Other units' functions may call what an earlier patch defines.
+      const held = renewed.has(name) && this.isHeld(name);
+      if (redirected.has(name) || added || held) this.need(name);
     }
     for (const [name] of unit.data) {
       const how = unit.dataChange(name, null)?.how;
@@ -89,20 +93,25 @@ class Decision {
   }
 
   private functionFate(name: string, { item }: Declared): Fate {
-    const { unit, redirected, program } = this.request;
+    const { unit, redirected, renewed } = this.request;
     const change = unit.functionChange(name);
     const as = redirected.get(name);
     const object = this.programObject(name, "functions");
     // With other parameters the old name must go on taking the old ones: old code still calls it.
     if (change?.signature === true) return this.keptAnew(name);
-    const held = object !== null && program.isHeld(labelOf(object));
+    const held = this.isHeld(name);
     // An earlier patch's own function: who calls it is redirected instead.
-    if (change !== null && held) return this.keptAnew(name);
+    if ((change !== null || renewed.has(name)) && held) return this.keptAnew(name);
     if (as !== undefined && object !== null && !held) return { kind: "replace", of: object, as };
     if (change !== null) return change.how === "added" ? this.keptAnew(name) : kept;
     const always = unit.namesIn(item.first, item.body ?? item.last);
     const inlined = ["always_inline", "__always_inline__"].some((word) => always.has(word));
     return object === null || inlined ? kept : { kind: "reference", of: object };
+  }
+
+  private isHeld(name: string): boolean {
+    const object = this.programObject(name, "functions");
+    return object !== null && this.request.program.isHeld(labelOf(object));
   }
 
   private dataFate(name: string, declared: readonly Declared[]): Fate {

@@ -48,7 +48,8 @@ export function scriptText(facts: ScriptFacts, version: VersionFile, detection: 
 function targetLines({ executable, buildId }: ScriptFacts): readonly string[] {
   if (executable === null) return [];
   const id = buildId === null ? [] : [`build_id ${quoted(buildId)}`];
-  return ["target {", `exe ${quoted(executable)}`, ...id, "}"];
+  // Processes that a server has forked run the same program.
+  return ["target {", `exe ${quoted(executable)}`, ...id, "scope tree", "}"];
 }
 
 /** Variables keep their value; what the new version would begin with may be wanted all the same. */

@@ -140,6 +140,28 @@ test("four versions on top of each other, taken back one by one", async () => {
   }
 });
 
+test("what an earlier patch defines is reached through the functions of other files", async () => {
+  const program = new AnsweringProgram();
+  program.start();
+  try {
+    await program.apply(
+      await program.patch([
+        ["main.c", "int main(void)", "int extra(int a) { return a + 2; }\nint main(void)"],
+        ["table.h", "int lookup(int);", "int lookup(int);\nint extra(int);"],
+        ["table.c", "return small(n);", "return extra(n);"],
+      ]),
+    );
+    assert.is(await program.ask(8), 10);
+    // Nothing of table.c differs.
+    await program.apply(await program.patch([["main.c", "return a + 2;", "return a + 70;"]]));
+    assert.is(await program.ask(8), 78);
+    await program.rollBack();
+    assert.is(await program.ask(8), 10);
+  } finally {
+    program.stop();
+  }
+});
+
 test("nothing is constructed of versions that differ in comments and names", async () => {
   const program = new AnsweringProgram();
   const change: Change = [
