@@ -236,6 +236,19 @@ export const VersionFile = Schema.Struct({
     }),
   ),
   defines: Schema.Array(Schema.String),
+  data: Schema.Array(
+    Schema.Struct({
+      name: Schema.NonEmptyString,
+      kind: Schema.Literal("global", "heap"),
+      file: Schema.NullOr(Schema.String),
+      how: Schema.Literal("layout", "contains", "points"),
+      oldSize: Schema.Number.pipe(Schema.int(), Schema.greaterThan(0)),
+      newSize: Schema.Number.pipe(Schema.int(), Schema.greaterThan(0)),
+      forward: Schema.NonEmptyString,
+      backward: Schema.NonEmptyString,
+    }),
+  ),
+  marks: Schema.Array(Schema.String),
   copies: Schema.Array(
     Schema.Struct({ source: Schema.String, functions: Schema.Array(Schema.String) }),
   ),

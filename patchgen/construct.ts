@@ -2,7 +2,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { addon } from "../native/addon/addon.js";
-import { defaultCacheFolder } from "./detect/result_cache.js";
+import { defaultCacheFolder, ResultCache } from "./detect/result_cache.js";
 import { detect } from "./detect/detect.js";
 import { PatchgenError } from "./error.js";
 import { extract, type ExtractedUnit } from "./extract/extract.js";
@@ -14,8 +14,15 @@ import {
 import type { Detection, RedirectPlan, Tree } from "./model.js";
 import { reportText } from "./output/report.js";
 import { scriptText, updateName } from "./output/script.js";
-import { patchFileName, versionFile, type VersionFile } from "./output/version_file.js";
+import {
+  patchFileName,
+  transferFileName,
+  versionFile,
+  type VersionFile,
+} from "./output/version_file.js";
 import { planRedirections } from "./redirect/redirect.js";
+import { describeTransfer, type TransferDescription } from "./transfer/describe.js";
+import { planTransfer } from "./transfer/transfer.js";
 import { loadTree } from "./trees/tree.js";
 
 export interface ConstructRequest {
@@ -56,20 +63,30 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
   const old = await load(request.old);
   progress("reading the new version");
   const next = await load(request.new);
-  const detection = await detect({
+  const cacheFolder = defaultCacheFolder(environment);
+  const detected = await detect({
     old,
     new: next,
-    cacheFolder: defaultCacheFolder(environment),
+    cacheFolder,
     progress: (done, total) => progress(`compared ${done} of ${total} units`),
     cancel,
   });
+  progress("looking for what must be carried over");
+  const { detection, transfer } = await planTransfer(
+    detected,
+    new ResultCache(cacheFolder),
+    cancel,
+  );
   const program = programOf(request, old);
+  const version = firstVersion + request.after.length;
+  const described = transfer === null ? null : describeTransfer({ transfer, program, version });
   const plan = await redirections(request, detection);
   const units = await extract({
     detection,
     plan,
     program,
-    version: firstVersion + request.after.length,
+    version,
+    carried: described?.symbols ?? [],
     cancel,
     progress: (done, all, source) => progress(`extracting ${source} (${done + 1} of ${all})`),
   });
@@ -80,7 +97,7 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
       "see that --old and --new are the versions that are meant",
     );
   }
-  return writePatch(request, detection, plan, units);
+  return writePatch(request, detection, plan, units, described);
 }
 
 function programOf({ binary, after }: ConstructRequest, old: Tree): ProgramSymbols {
@@ -133,9 +150,11 @@ async function writePatch(
   detection: Detection,
   plan: RedirectPlan,
   units: readonly ExtractedUnit[],
+  transfer: TransferDescription | null,
 ): Promise<Constructed> {
   const folder = resolve(request.out);
-  const version = versionFile(detection.new.root, firstVersion + request.after.length, units, plan);
+  const number = firstVersion + request.after.length;
+  const version = versionFile(detection, number, units, plan, transfer);
   const facts = {
     name: updateName(basename(folder)),
     description: `${basename(detection.old.root)} to ${basename(detection.new.root)}`,
@@ -144,9 +163,10 @@ async function writePatch(
   const texts = new Map<string, string>(
     units.map(({ unit, text }) => [patchFileName(unit.source), text]),
   );
-  texts.set("update.polus", scriptText(facts, version, detection));
+  if (transfer !== null) texts.set(transferFileName, transfer.text);
+  texts.set("update.polus", scriptText(facts, version, detection, transfer));
   texts.set("version.json", `${JSON.stringify(version, null, 2)}\n`);
-  texts.set("report.md", reportText(detection, plan, version, units));
+  texts.set("report.md", reportText(detection, plan, version, units, transfer));
   texts.set("build", '#!/bin/sh\nexec polus build "$(dirname "$0")"\n');
   try {
     await mkdir(folder, { recursive: true });
@@ -163,7 +183,9 @@ async function writePatch(
   return {
     functions: version.replaces.length,
     files: [...texts.keys()],
-    lines: units.reduce((sum, { text }) => sum + text.split("\n").length, 0),
+    lines: [...texts]
+      .filter(([name]) => name.endsWith(".c"))
+      .reduce((sum, [, text]) => sum + text.split("\n").length, 0),
     unreached: plan.unreached.length,
   };
 }

@@ -1,6 +1,7 @@
 #include "coherence.h"
 
 #include "careful.h"
+#include "lock.h"
 
 /* Deep enough for two drafts of the largest object at each of several stacked updates. */
 enum { DRAFTS = 32 * LARGEST_OBJECT };
@@ -218,4 +219,34 @@ void *polus_twin_of(const void *pointer) {
     return (void *)copies[i].object->at[1 - copies[i].side];
   }
   return NULL;
+}
+
+/* The copy that `transfer` fills, from any copy of the object: those of updates on top of each other are a chain. */
+static void *filled_by(uint64_t at, const void *transfer, uint32_t behind) {
+  uint32_t count;
+  const struct copy *copies = copies_at(at, &count);
+  for (uint32_t i = 0; i < count; i++) {
+    const struct object *object = copies[i].object;
+    const struct item *item = &items[object->item];
+    for (unsigned from = POLUS_OLD; from <= POLUS_NEW; from++) {
+      if ((const void *)item->transfer[from] == transfer) return (void *)object->at[1 - from];
+    }
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    const struct object *object = copies[i].object;
+    uint32_t set = items[object->item].set + 1;
+    if (set == behind) continue;
+    void *found = filled_by(object->at[1 - copies[i].side], transfer, set);
+    if (found != NULL) return found;
+  }
+  return NULL;
+}
+
+void *polus_copy_by(const void *object, const void *transfer) {
+  if (object == NULL) return NULL;
+  if (lock_is_mine()) return filled_by((uint64_t)object, transfer, 0);
+  uint64_t mask = lock_enter();
+  void *found = filled_by((uint64_t)object, transfer, 0);
+  lock_leave(mask);
+  return found;
 }

@@ -195,6 +195,8 @@ POLUS_EXPORT long polus_runtime_unblock(void);
 
 /* For patches; documented in polus.h. */
 POLUS_EXPORT void *polus_twin_of(const void *object);
+POLUS_EXPORT void *polus_copy_by(const void *object, const void *transfer);
+POLUS_EXPORT void *polus_adopt(void *object, const void *forward);
 POLUS_EXPORT void *polus_allocate(size_t size);
 POLUS_EXPORT void polus_release(void *object);
 

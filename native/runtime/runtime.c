@@ -175,6 +175,16 @@ long polus_runtime_add(long item, void *old_object) { return add_one(item, old_o
 
 long polus_runtime_add_new(long item, void *new_object) { return add_one(item, new_object, POLUS_NEW); }
 
+void *polus_adopt(void *object, const void *forward) {
+  void *found = polus_copy_by(object, forward);
+  if (object == NULL || found != NULL) return found;
+  for (uint32_t i = 0; i < item_count; i++) {
+    if (!items[i].used || (const void *)items[i].transfer[POLUS_OLD] != forward) continue;
+    return polus_runtime_add((long)i, object) < 0 ? NULL : polus_copy_by(object, forward);
+  }
+  return NULL;
+}
+
 void polus_runtime_visit(void *object, void *context) {
   const struct item *item = item_of((long)context);
   struct polus_set_status *status = item == NULL ? NULL : status_of(item->set);

@@ -18,25 +18,28 @@ export interface PatchFile {
 
 /** Of the program's options those that a shared object cannot have; warnings are for people. */
 const dropped =
-  /^-(f(no-)?(pie|PIE|pic|PIC)|flto(=.*)?|fvisibility=.*|Werror(=.*)?|pedantic-errors)$/;
+  /^-(f(no-)?(pie|PIE|pic|PIC)|fcommon|flto(=.*)?|fvisibility=.*|Werror(=.*)?|pedantic-errors)$/;
 
 /** The options with which a patch's file is compiled. */
-export function patchArguments(file: PatchFile): readonly string[] {
+export function patchArguments(file: PatchFile, includeFolder: string): readonly string[] {
   const [, ...options] = file.arguments;
   return [
     ...options.filter((option) => !dropped.test(option)),
-    ...["-fPIC", "-fvisibility=default", "-g", "-w"],
-    ...["-iquote", dirname(file.source)],
+    // Common variables could have no second name.
+    ...["-fPIC", "-fno-common", "-fvisibility=default", "-g", "-w"],
+    ...["-iquote", dirname(file.source), "-idirafter", includeFolder],
   ];
 }
 
 /**
  * Compiles and links to one shared object, so that files of the patch see each other's additions.
+ * `includeFolder` is where `polus.h` lies.
  * @throws PatchgenError DOES_NOT_COMPILE, NO_COMPILER
  */
 export async function compilePatch(
   files: readonly PatchFile[],
   output: string,
+  includeFolder: string,
   cancel: AbortSignal,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "polus-build-"));
@@ -45,7 +48,7 @@ export async function compilePatch(
     for (const [at, file] of files.entries()) {
       const object = join(folder, `${at}.o`);
       const compiler = file.arguments[0] ?? "gcc";
-      const words = [...patchArguments(file), "-c", file.path, "-o", object];
+      const words = [...patchArguments(file, includeFolder), "-c", file.path, "-o", object];
       await runCompiler(compiler, words, file.directory, file.path, cancel);
       objects.push(object);
     }

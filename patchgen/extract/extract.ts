@@ -11,7 +11,7 @@ import type {
 import { labelOf, type Fate } from "./fate.js";
 import { decideFates, type Fates } from "./fates.js";
 import type { Item } from "./items.js";
-import { globalLabel, identifierLabel } from "./labels.js";
+import { globalLabel, identifierLabel, staticLabel } from "./labels.js";
 import { preprocess } from "./preprocess.js";
 import type { ProgramSymbols } from "./program_symbols.js";
 import { rewrite } from "./rewrite.js";
@@ -24,9 +24,21 @@ export interface ExtractRequest {
   readonly program: ProgramSymbols;
   /** Number of the version that the patch leads to; the program as it was built is 1. */
   readonly version: number;
+  /** Variables that the patch holds anew, and the names by which its data items call them. */
+  readonly carried: readonly CarriedSymbol[];
   readonly cancel: AbortSignal;
   /** Told before each unit. */
   readonly progress?: (done: number, all: number, source: string) => void;
+}
+
+export interface CarriedSymbol {
+  readonly source: string;
+  readonly name: string;
+  /** The function whose static local it is. */
+  readonly function: string | null;
+  readonly as: string;
+  /** Bytes. */
+  readonly size: number;
 }
 
 /** A function of the program that the patch replaces. */
@@ -232,7 +244,7 @@ function textOf(
   if (replacements.length === 0 && held.length === 0) return null;
   const body = rewrite(unit, fates, sizeOf);
   const head = pragmas(decided, added, request.program);
-  const tail = exportsOf(fates);
+  const tail = exportsOf(fates) + carriedSymbols(decided, request);
   return {
     unit: translation,
     text: `${heading(translation.source, request.version)}${head}\n${body.trim()}\n${tail}`,
@@ -319,6 +331,21 @@ function exportsOf(fates: Fates): string {
       : [],
   );
   return lines.length === 0 ? "" : `\n/* For later patches. */\n${lines.join("")}`;
+}
+
+/** Second names for the variables of data items: scripts cannot spell those that the patch gives them. */
+function carriedSymbols({ translation, unit, fates }: Decided, request: ExtractRequest): string {
+  const lines = request.carried.flatMap(({ source, name, function: host, as, size }) => {
+    if (source !== translation.source) return [];
+    const local =
+      host === null ? null : staticLabel(`${name}.${host}`, request.program.file(source));
+    if (host === null && fates.names.get(name)?.kind !== "keep") return [];
+    const symbol = local ?? (unit.isStatic(name) ? name : globalLabel(name));
+    return [
+      `__asm__(".globl ${as}\\n.type ${as}, @object\\n.set ${as}, \\"${symbol}\\"\\n.size ${as}, ${size}");\n`,
+    ];
+  });
+  return lines.length === 0 ? "" : `\n/* For update.polus. */\n${lines.join("")}`;
 }
 
 /** Writable statics of headers that the patch's own functions name: those are not the program's. */

@@ -1,6 +1,7 @@
 /** `report.md` of a constructed patch: what changed, why each function is redirected, what is left. */
 import type { ExtractedUnit } from "../extract/extract.js";
 import type { DataChange, Detection, RedirectPlan } from "../model.js";
+import type { TransferDescription } from "../transfer/describe.js";
 import { patchFileName, type VersionFile } from "./version_file.js";
 
 export function reportText(
@@ -8,6 +9,7 @@ export function reportText(
   plan: RedirectPlan,
   version: VersionFile,
   units: readonly ExtractedUnit[],
+  transfer: TransferDescription | null,
 ): string {
   const { statistics } = detection;
   const lines = [
@@ -37,9 +39,10 @@ export function reportText(
       ),
     ),
     "",
+    ...transferSection(version, transfer),
     "## What is left to a person",
     "",
-    ...list(leftToAPerson(detection, plan, units)),
+    ...list(leftToAPerson(plan, units, transfer)),
     "",
     "## Files",
     "",
@@ -73,35 +76,51 @@ function treatment({ how, readOnly }: DataChange): string {
       return "the running program's";
     case "layout":
     case "grown":
-      return readOnly ? "defined anew" : "defined anew: its contents must be carried over";
+      return readOnly ? "defined anew" : "defined anew, its contents carried over";
   }
 }
 
+const explained = {
+  layout: "another layout",
+  contains: "it contains what has another layout",
+  points: "its pointers lead to what has another layout",
+} as const;
+
+/** What is carried over, object by object and type by type. */
+function transferSection(
+  { data }: VersionFile,
+  transfer: TransferDescription | null,
+): readonly string[] {
+  if (transfer === null) return [];
+  const roots = transfer.roots.map((name) => `\`${name}\``).join(", ");
+  return [
+    "## What is carried over",
+    "",
+    ...table(
+      ["object", "file", "bytes", "because of", "by"],
+      data.map((one) => [
+        one.kind === "heap" ? `every ${one.name}` : one.name,
+        one.file ?? "",
+        one.oldSize === one.newSize ? String(one.oldSize) : `${one.oldSize}, now ${one.newSize}`,
+        explained[one.how],
+        `${one.forward}, ${one.backward}`,
+      ]),
+    ),
+    "",
+    ...(roots === "" ? [] : [`Allocated objects are found from ${roots}.`, ""]),
+  ];
+}
+
 function leftToAPerson(
-  detection: Detection,
   plan: RedirectPlan,
   units: readonly ExtractedUnit[],
+  transfer: TransferDescription | null,
 ): readonly string[] {
-  const moved = detection.units.flatMap(({ source, data }) =>
-    data
-      .filter(({ how, readOnly }) => (how === "layout" || how === "grown") && !readOnly)
-      .map(
-        (change) =>
-          `\`${nameOf(change)}\` of ${source} has another layout: give a \`data\` block with \`forward\` and \`backward\``,
-      ),
-  );
-  const types = detection.types
-    .filter(({ onlyContained, kind }) => !onlyContained && kind !== "enum")
-    .map(
-      ({ name }) =>
-        `\`${name}\` has another layout: objects of it that the program holds must be carried over`,
-    );
   return [
     ...plan.unreached.map(
       ({ name, source, help }) => `\`${name}\` of ${source} is not reached: ${help}`,
     ),
-    ...moved,
-    ...types,
+    ...(transfer?.marks.map(({ about, text }) => `${about}: ${text}`) ?? []),
     ...units.flatMap(({ unit, anew }) =>
       anew.map(
         (name) => `\`${name}\` of ${unit.source} begins anew: the program has no symbol for it`,

@@ -2,6 +2,7 @@
 import { formatScript } from "../../lang/format/format.js";
 import { SourceFile } from "../../lang/source.js";
 import type { Detection } from "../model.js";
+import type { TransferDescription } from "../transfer/describe.js";
 import type { VersionFile } from "./version_file.js";
 
 export interface ScriptFacts {
@@ -20,7 +21,12 @@ export function updateName(folder: string): string {
 }
 
 /** The script's text, formatted as `polus fmt` would. */
-export function scriptText(facts: ScriptFacts, version: VersionFile, detection: Detection): string {
+export function scriptText(
+  facts: ScriptFacts,
+  version: VersionFile,
+  detection: Detection,
+  transfer: TransferDescription | null,
+): string {
   const lines = [
     `// Constructed by polus patchgen; report.md says why each function is replaced.`,
     `update ${facts.name} ${quoted(facts.description)} {`,
@@ -31,9 +37,10 @@ export function scriptText(facts: ScriptFacts, version: VersionFile, detection: 
         ? `replace ${name} with ${as}`
         : `replace ${name} in ${quoted(file)} with ${as}`,
     ),
+    ...(transfer?.items.flatMap(({ line }) => line) ?? []),
     "}",
     ...suggestions(detection),
-    ...marks(detection),
+    ...(transfer?.marks.map(({ about, text }) => `// MANUAL: ${about}: ${text}.`) ?? []),
     "}",
     "",
   ];
@@ -64,29 +71,6 @@ function suggestions(detection: Detection): readonly string[] {
           `// ${name} of ${source} begins with another value in the new version; the running one keeps its own.`,
       ),
   );
-}
-
-/**
- * New code would read and write objects of the old layout: until somebody has said how they are
- * carried over, or that none is in use, `polus build` refuses the patch.
- */
-function marks(detection: Detection): readonly string[] {
-  const types = detection.types
-    .filter(({ kind, oldSize, newSize }) => kind !== "enum" && oldSize !== null && newSize !== null)
-    .filter(({ onlyContained }) => !onlyContained)
-    .map(
-      ({ name, oldSize, newSize }) =>
-        `// MANUAL: ${name} has another layout (${oldSize}, now ${newSize} bytes): a data block with forward and backward carries its objects over.`,
-    );
-  const objects = detection.units.flatMap(({ source, data }) =>
-    data
-      .filter(({ how, readOnly }) => (how === "layout" || how === "grown") && !readOnly)
-      .map(
-        ({ name }) =>
-          `// MANUAL: ${name} of ${source} has another layout: a data block with forward and backward carries its contents over.`,
-      ),
-  );
-  return [...types, ...objects];
 }
 
 function quoted(text: string): string {

@@ -1,7 +1,8 @@
 /** `version.json`: what a constructed patch is made of, for `polus build` and for the next patch. */
 import { join } from "node:path";
 import type { ExtractedUnit } from "../extract/extract.js";
-import type { RedirectPlan } from "../model.js";
+import type { Detection, RedirectPlan } from "../model.js";
+import type { TransferDescription } from "../transfer/describe.js";
 
 /** Checked by its schema in interpreter/schema.ts when it is read. */
 export interface VersionFile {
@@ -29,6 +30,25 @@ export interface VersionFile {
   }[];
   /** Labels under which later patches find what this one defines. */
   readonly defines: readonly string[];
+  /** Objects of which there are two versions while the patch is applied. */
+  readonly data: readonly {
+    /** `conf`, `serve::calls`, `struct session`. */
+    readonly name: string;
+    readonly kind: "global" | "heap";
+    /** A static variable's. */
+    readonly file: string | null;
+    /**
+     * `layout`: other members or another size; `contains`: it holds such an object; `points`: only what its
+     * pointers lead to differs.
+     */
+    readonly how: "layout" | "contains" | "points";
+    readonly oldSize: number;
+    readonly newSize: number;
+    readonly forward: string;
+    readonly backward: string;
+  }[];
+  /** What is left to a person in the state transfer: as many marks as there were when it was written. */
+  readonly marks: readonly string[];
   /** Functions that the patch has a copy of, by source. */
   readonly copies: readonly { readonly source: string; readonly functions: readonly string[] }[];
 }
@@ -38,23 +58,42 @@ export function patchFileName(source: string): string {
   return source.replace(/\//g, "__");
 }
 
+/** The file of the functions that carry objects over. */
+export const transferFileName = "polus_transfer.c";
+
+/** Of a unit's options those that the functions that carry objects over must share with it. */
+function transferArguments(words: readonly string[]): readonly string[] {
+  const [compiler = "gcc", ...options] = words;
+  return [compiler, ...options.filter((word) => word.startsWith("-m")), "-std=gnu11", "-O2"];
+}
+
 export function versionFile(
-  root: string,
+  { new: { root, units: all } }: Detection,
   version: number,
   units: readonly ExtractedUnit[],
   plan: RedirectPlan,
+  transfer: TransferDescription | null,
 ): VersionFile {
+  const transferFile = {
+    file: transferFileName,
+    source: transferFileName,
+    directory: root,
+    arguments: transferArguments((units[0]?.unit ?? all[0])?.arguments ?? []),
+  };
   return {
     format: 1,
     version,
     root,
     object: "update.so",
-    files: units.map(({ unit }) => ({
-      file: patchFileName(unit.source),
-      source: unit.source,
-      directory: unit.directory,
-      arguments: unit.arguments,
-    })),
+    files: [
+      ...units.map(({ unit }) => ({
+        file: patchFileName(unit.source),
+        source: unit.source,
+        directory: unit.directory,
+        arguments: unit.arguments,
+      })),
+      ...(transfer === null ? [] : [transferFile]),
+    ],
     replaces: units.flatMap(({ unit, replacements }) =>
       replacements.map(({ name, file, as }) => ({
         function: name,
@@ -64,6 +103,8 @@ export function versionFile(
       })),
     ),
     defines: units.flatMap(({ defines }) => defines).toSorted(),
+    data: transfer?.items.map(({ line: _line, ...item }) => item) ?? [],
+    marks: transfer?.marks.map(({ about, text }) => `${about}: ${text}`) ?? [],
     copies: units
       .filter(({ copies }) => copies.length > 0)
       .map(({ unit, copies }) => ({ source: unit.source, functions: copies })),

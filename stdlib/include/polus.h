@@ -183,6 +183,18 @@
 /* The other copy of an object of a data item, whichever of the two is given; NULL for NULL and for what is none. */
 void *polus_twin_of(const void *object);
 
+/*
+ * The copy of an object that a function of a data item fills, whichever copy is given: with the item's forward
+ * function the new one, with its backward function the old one; NULL for NULL and for what is none of the item's.
+ */
+void *polus_copy_by(const void *object, const void *transfer);
+
+/*
+ * Makes an object known that new code has allocated, by the program's own allocator and at least as large as the
+ * old version needs it: its new copy, NULL if there is no memory. `forward` is the function of its data item.
+ */
+void *polus_adopt(void *object, const void *forward);
+
 /* Memory for the patch, zeroed and aligned to 16, from pages of its own: safe in forward and backward functions. */
 void *polus_allocate(__SIZE_TYPE__ size);
 void polus_release(void *object);

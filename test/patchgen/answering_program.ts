@@ -4,7 +4,10 @@ import { cpSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LivePlace } from "../interpreter/live_run.js";
 
-const files: Readonly<Record<string, string>> = {
+/** Sources by name; the Makefile builds `prog`. */
+export type Sources = Readonly<Record<string, string>>;
+
+const usual: Sources = {
   Makefile: "CFLAGS = -g -O2\nprog: main.o table.o\n\t$(CC) -o $@ $^\n",
   "table.h": `#define FACTOR 2
 enum rank { LOW = 1, HIGH = 5 };
@@ -78,7 +81,7 @@ export class AnsweringProgram {
   private readonly patches: string[] = [];
   private awaken: () => void = () => {};
 
-  constructor() {
+  constructor(files: Sources = usual) {
     const v1 = join(this.folder, "v1");
     mkdirSync(v1);
     for (const [name, text] of Object.entries(files)) writeFileSync(join(v1, name), text);
@@ -123,6 +126,13 @@ export class AnsweringProgram {
 
   /** Makes the next version, constructs and builds the patch that leads to it; its folder. */
   async patch(change: Change): Promise<string> {
+    const out = await this.construct(change);
+    await this.good("build", out);
+    return out;
+  }
+
+  /** Makes the next version and constructs the patch that leads to it; its folder. */
+  async construct(change: Change): Promise<string> {
     const from = join(this.folder, `v${this.current}`);
     const to = join(this.folder, `v${++this.current}`);
     cpSync(from, to, { recursive: true, filter: (path) => !/\.o$|\/prog$/.test(path) });
@@ -138,7 +148,6 @@ export class AnsweringProgram {
     const options = ["--old", from, "--new", to, "--build", "make -B", "--binary", this.binary];
     const after = this.patches.flatMap((patch) => ["--after", patch]);
     await this.good("patchgen", ...options, ...after, "--out", out);
-    await this.good("build", out);
     this.patches.push(out);
     return out;
   }

@@ -1,0 +1,101 @@
+/** The state transfer of a patch as its files need it: C, the blocks of the script, what is left to a person. */
+import type { CarriedSymbol } from "../extract/extract.js";
+import type { ProgramSymbols } from "../extract/program_symbols.js";
+import type { Mark } from "./copy.js";
+import type { Item } from "./items.js";
+import { eachName } from "./roots.js";
+import type { Transfer } from "./transfer.js";
+import { newSymbol, transferText } from "./transfer_text.js";
+
+export interface DescribedItem {
+  readonly name: string;
+  readonly kind: "global" | "heap";
+  readonly file: string | null;
+  readonly how: "layout" | "contains" | "points";
+  readonly oldSize: number;
+  readonly newSize: number;
+  readonly forward: string;
+  readonly backward: string;
+  /** Lines of the script. */
+  readonly line: readonly string[];
+}
+
+export interface TransferDescription {
+  readonly text: string;
+  readonly items: readonly DescribedItem[];
+  /** Second names of the patch's variables. */
+  readonly symbols: readonly CarriedSymbol[];
+  readonly marks: readonly Mark[];
+  /** Variables from which objects are found. */
+  readonly roots: readonly string[];
+}
+
+export function describeTransfer({
+  transfer,
+  program,
+  version,
+}: {
+  readonly transfer: Transfer;
+  readonly program: ProgramSymbols;
+  readonly version: number;
+}): TransferDescription {
+  const { text, marks, rootless, roots } = transferText({
+    ...transfer,
+    version,
+    fileOf: (source) => program.file(source),
+    threads: false,
+  });
+  const left: Mark[] = [...marks];
+  for (const { title } of rootless) {
+    left.push({
+      about: title,
+      text: `no variable of the program leads to objects of it: write its function ${eachName(title)}`,
+    });
+  }
+  const symbols = transfer.items.flatMap((item): readonly CarriedSymbol[] => {
+    const { variable } = item;
+    if (variable === null) return [];
+    const { source, name, function: host, size } = variable.is;
+    return [{ source, name, function: host, as: newSymbol(item, version), size }];
+  });
+  const items = transfer.items.map((item) => described(item, program, version));
+  return { text, items, symbols, marks: left, roots };
+}
+
+function described(item: Item, program: ProgramSymbols, version: number): DescribedItem {
+  const { forward, backward, variable, record, title: name, kind } = item;
+  const transferLines = [`forward ${forward}`, `backward ${backward}`, "}"];
+  if (variable !== null) {
+    const { was, is, how } = variable;
+    const file = was.static ? program.file(was.source) : null;
+    const place = file === null ? "" : ` in ${JSON.stringify(file)}`;
+    const line = [
+      `data ${was.name}${place} {`,
+      `new ${newSymbol(item, version)}`,
+      ...transferLines,
+    ];
+    return { name, kind, file, how, oldSize: was.size, newSize: is.size, forward, backward, line };
+  }
+  const oldSize = record?.was.size ?? 0;
+  const newSize = record?.is.size ?? 0;
+  const line = [
+    `data ${item.id} {`,
+    `each ${eachName(record?.name ?? name)}`,
+    `size ${oldSize}, ${newSize}`,
+    ...transferLines.slice(0, 2),
+    // Whoever frees one, in either version, and through whatever wrapper.
+    program.hasGlobal("free") ? "on free free" : 'on free free in "libc.so.6"',
+    "}",
+  ];
+  return {
+    name,
+    kind,
+    file: null,
+    how: record?.how ?? "layout",
+    oldSize,
+    newSize,
+    forward,
+    backward,
+    line,
+  };
+}
