@@ -87,6 +87,7 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
     program,
     version,
     carried: described?.symbols ?? [],
+    adopted: described?.adopted ?? [],
     cancel,
     progress: (done, all, source) => progress(`extracting ${source} (${done + 1} of ${all})`),
   });

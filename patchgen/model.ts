@@ -38,7 +38,8 @@ export interface Tree {
  * - `hosts-inline`: the running binary has inlined a changed function into it;
  * - `calls-clone`: the running binary calls a clone (`.isra`, `.constprop`, `.part`) of a changed function;
  * - `relies-on-callee`: it keeps registers or stack alignment across a call as a changed callee's
- *   old code permitted (`-fipa-ra`, `-fipa-stack-alignment`).
+ *   old code permitted (`-fipa-ra`, `-fipa-stack-alignment`);
+ * - `allocates`: it allocates objects of a type of which there are two versions.
  */
 export type ReasonKind =
   | "added"
@@ -48,7 +49,8 @@ export type ReasonKind =
   | "refers-to-data"
   | "hosts-inline"
   | "calls-clone"
-  | "relies-on-callee";
+  | "relies-on-callee"
+  | "allocates";
 
 export interface Reason {
   readonly kind: ReasonKind;

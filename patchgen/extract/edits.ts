@@ -32,6 +32,10 @@ export class ItemEditor implements Edits {
     if (last >= first) this.removed.push({ first, last });
   }
 
+  isEmpty(): boolean {
+    return this.replaced.size + this.before.size + this.removed.length === 0 && this.suffix === "";
+  }
+
   /** Appends text behind the item. */
   append(text: string): void {
     this.suffix += text;

@@ -8,6 +8,7 @@ import type {
   UnitChange,
   UnitSymbols,
 } from "../model.js";
+import { adoptionText, type AdoptedType } from "./allocations.js";
 import { labelOf, type Fate } from "./fate.js";
 import { decideFates, type Fates } from "./fates.js";
 import type { Item } from "./items.js";
@@ -26,6 +27,8 @@ export interface ExtractRequest {
   readonly version: number;
   /** Variables that the patch holds anew, and the names by which its data items call them. */
   readonly carried: readonly CarriedSymbol[];
+  /** Records of which allocated objects have two versions. */
+  readonly adopted: readonly AdoptedType[];
   readonly cancel: AbortSignal;
   /** Told before each unit. */
   readonly progress?: (done: number, all: number, source: string) => void;
@@ -242,8 +245,10 @@ function textOf(
   );
   const held = [...fates.names].filter(([, fate]) => fate.kind === "keep");
   if (replacements.length === 0 && held.length === 0) return null;
-  const body = rewrite(unit, fates, sizeOf);
-  const head = pragmas(decided, added, request.program);
+  const adopted = adoptedIn(unit, request.adopted);
+  const body = rewrite(unit, fates, sizeOf, adopted);
+  const adoption = body.includes("POLUS_ADOPT(") ? adoptionText(adopted) : "";
+  const head = pragmas(decided, added, request.program) + adoption;
   const tail = exportsOf(fates) + carriedSymbols(decided, request);
   return {
     unit: translation,
@@ -257,6 +262,13 @@ function textOf(
     anew: fates.anew,
     headerData: headerData(unit, fates),
   };
+}
+
+/** Those that the unit's text names. */
+function adoptedIn(unit: Unit, adopted: readonly AdoptedType[]): readonly AdoptedType[] {
+  if (adopted.length === 0) return [];
+  const words = new Set(unit.tokens.map(({ text }) => text));
+  return adopted.filter(({ name }) => words.has(name.replace(/^struct /, "")));
 }
 
 function heading(source: string, version: number): string {

@@ -1,4 +1,5 @@
 /** What becomes of one top-level item of a unit in its patch. */
+import { adoptAllocations, type AdoptedType } from "./allocations.js";
 import { ItemEditor } from "./edits.js";
 import { labelOf, type Fate } from "./fate.js";
 import type { Fates } from "./fates.js";
@@ -31,6 +32,7 @@ export class ItemRenderer {
     private readonly fates: Fates,
     /** Bytes of an object of the program, by name and the function that it is in. */
     private readonly sizeOf: (name: string, host: string | null) => number | null,
+    private readonly adopted: readonly AdoptedType[],
   ) {}
 
   render(item: Item): Rendering {
@@ -69,11 +71,14 @@ export class ItemRenderer {
         edit.replace(declarator.at, fate.as);
         makeExternal(this.unit, edit, item);
         this.localsOf(item, edit);
+        adoptAllocations(this.unit, item, edit, this.adopted);
         const prefix = isDeclared ? "" : declarationBefore(this.unit, declared, fate.of, isStatic);
         return { kind: "edit", edit, prefix };
       }
       default:
-        return this.localsOf(item, edit) ? { kind: "edit", edit, prefix: "" } : leave;
+        this.localsOf(item, edit);
+        adoptAllocations(this.unit, item, edit, this.adopted);
+        return edit.isEmpty() ? leave : { kind: "edit", edit, prefix: "" };
     }
   }
 
@@ -141,8 +146,8 @@ export class ItemRenderer {
     return same.length > 1 || functions.has(name) || data.has(name) || prototypes.has(name);
   }
 
-  /** Static variables within a function; whether any text changes. */
-  private localsOf(item: Item, edit: ItemEditor): boolean {
+  /** Static variables within a function. */
+  private localsOf(item: Item, edit: ItemEditor): void {
     const [host] = item.declarators;
     const declarations = new Map<number, StaticLocal[]>();
     for (const local of this.unit.staticLocals(item)) {
@@ -179,7 +184,6 @@ export class ItemRenderer {
         edit.append(`\n__asm__(".globl \\"${fate.label}\\"");`);
       }
     }
-    return declarations.size > 0;
   }
 }
 

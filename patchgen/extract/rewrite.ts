@@ -1,5 +1,6 @@
 /** The patch's text of one unit: the new original source, without what the program has. */
 import { renderSource, renderTokens, spanOf } from "./edits.js";
+import type { AdoptedType } from "./allocations.js";
 import type { Fates } from "./fates.js";
 import type { Item } from "./items.js";
 import { endOfOpaque } from "./source_text.js";
@@ -19,8 +20,9 @@ export function rewrite(
   unit: Unit,
   fates: Fates,
   sizeOf: (name: string, host: string | null) => number | null,
+  adopted: readonly AdoptedType[],
 ): string {
-  const renderer = new ItemRenderer(unit, fates, sizeOf);
+  const renderer = new ItemRenderer(unit, fates, sizeOf, adopted);
   let text = "";
   let at = 0;
   for (const segment of segmentsOf(unit)) {

@@ -28,6 +28,8 @@ export class CopyText {
     private readonly direction: Direction,
     private readonly from: Records,
     private readonly changes: Changes,
+    /** Records whose allocated objects begin with whatever the memory held. */
+    private readonly uncleared: ReadonlySet<string>,
   ) {}
 
   /** Name of the function that finds the other copy of what a pointer of the program leads to. */
@@ -68,7 +70,15 @@ export class CopyText {
       (one) => !source.members.some((other) => other.name === one.name),
     );
     for (const { name } of missing) {
-      lines.push(`/* ${name}: only this version has it; it keeps its value. */`);
+      const isUnknown = this.direction === "forward" && this.uncleared.has(is.name);
+      lines.push(
+        isUnknown
+          ? this.mark(
+              `${is.name}, ${name}`,
+              "objects that the old version made have no value for it; it is 0 until somebody sets it: see that this is right",
+            )
+          : `/* ${name}: only this version has it; it keeps its value. */`,
+      );
     }
     return lines;
   }

@@ -1,4 +1,5 @@
 /** The state transfer of a patch as its files need it: C, the blocks of the script, what is left to a person. */
+import type { AdoptedType } from "../extract/allocations.js";
 import type { CarriedSymbol } from "../extract/extract.js";
 import type { ProgramSymbols } from "../extract/program_symbols.js";
 import type { Mark } from "./copy.js";
@@ -25,6 +26,8 @@ export interface TransferDescription {
   readonly items: readonly DescribedItem[];
   /** Second names of the patch's variables. */
   readonly symbols: readonly CarriedSymbol[];
+  /** Records of which allocated objects have two versions. */
+  readonly adopted: readonly AdoptedType[];
   readonly marks: readonly Mark[];
   /** Variables from which objects are found. */
   readonly roots: readonly string[];
@@ -59,7 +62,10 @@ export function describeTransfer({
     return [{ source, name, function: host, as: newSymbol(item, version), size }];
   });
   const items = transfer.items.map((item) => described(item, program, version));
-  return { text, items, symbols, marks: left, roots };
+  const adopted = transfer.items.flatMap(({ record, forward }): readonly AdoptedType[] =>
+    record === null ? [] : [{ name: record.name, forward, oldSize: record.was.size }],
+  );
+  return { text, items, symbols, adopted, marks: left, roots };
 }
 
 function described(item: Item, program: ProgramSymbols, version: number): DescribedItem {

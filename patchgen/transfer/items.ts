@@ -58,7 +58,14 @@ export function itemsOf(changes: Changes, allocated: ReadonlySet<string>): reado
     shapes: Pick<Item, "old" | "new" | "variable" | "record">,
   ): Item => {
     const id = unique(wanted);
-    return { kind, id, title, forward: `${id}_forward`, backward: `${id}_backward`, ...shapes };
+    return {
+      kind,
+      id,
+      title,
+      forward: `polus_forward_${id}`,
+      backward: `polus_backward_${id}`,
+      ...shapes,
+    };
   };
   const globals = changes.variables.map((variable) => {
     const { name, function: host } = variable.is;

@@ -189,7 +189,7 @@ export class Roots {
 
 /** Name of the `each` function of a record. */
 export function eachName(record: string): string {
-  return `${identifier(record)}_each`;
+  return `polus_each_${identifier(record)}`;
 }
 
 function pushes(expression: string, { loops }: Step, kind: number): readonly string[] {

@@ -17,6 +17,8 @@ export interface TransferInput {
   readonly version: number;
   /** What a label calls the file of a unit. */
   readonly fileOf: (source: string) => string;
+  /** Records of which the program allocates objects without clearing them. */
+  readonly uncleared: ReadonlySet<string>;
   /** Other threads may change what the walk over the old objects reads. */
   readonly threads: boolean;
 }
@@ -44,14 +46,14 @@ class Writer {
   private readonly copies: { readonly forward: CopyText; readonly backward: CopyText };
 
   constructor(private readonly input: TransferInput) {
-    const { old, new: now, changes } = input;
+    const { old, new: now, changes, uncleared } = input;
     this.types = {
       old: new TypeText("old", old.records, changes),
       new: new TypeText("new", now.records, changes),
     };
     this.copies = {
-      forward: new CopyText("forward", old.records, changes),
-      backward: new CopyText("backward", now.records, changes),
+      forward: new CopyText("forward", old.records, changes, uncleared),
+      backward: new CopyText("backward", now.records, changes, uncleared),
     };
   }
 

@@ -70,6 +70,56 @@ long answer(int n)
 }
 `;
 
+const list = `
+#include <stdlib.h>
+struct node { int key; struct node *next; int value; };
+static struct node *head;
+struct user { struct node *favourite; int id; };
+static struct user *users[4];
+static struct node *find(int key)
+{
+  for (struct node *n = head; n != NULL; n = n->next) if (n->key == key) return n;
+  return NULL;
+}
+static void add(int key)
+{
+  struct node *n = calloc(1, sizeof *n);
+  n->key = key;
+  n->value = key * 10;
+  n->next = head;
+  head = n;
+}
+static void drop(int key)
+{
+  struct node **link = &head;
+  while (*link != NULL && (*link)->key != key) link = &(*link)->next;
+  struct node *gone = *link;
+  if (gone == NULL) return;
+  *link = gone->next;
+  for (int i = 0; i < 4; i++) if (users[i] != NULL && users[i]->favourite == gone) users[i]->favourite = NULL;
+  free(gone);
+}
+/* 1000 + key adds, 2000 + key drops, 3000 + key asks, 4000 + 10 * user + key sets, 5000 + user asks. */
+long answer(int n)
+{
+  struct node *found;
+  int u = n / 10 % 4;
+  switch (n / 1000) {
+  case 1: add(n % 1000); return 1;
+  case 2: drop(n % 1000); return 2;
+  case 3: found = find(n % 1000); return found == NULL ? -1 : found->value;
+  case 4:
+    if (users[u] == NULL) { users[u] = calloc(1, sizeof *users[u]); users[u]->id = u; }
+    users[u]->favourite = find(n % 10);
+    return users[u]->favourite != NULL;
+  case 5: return users[n % 4] == NULL || users[n % 4]->favourite == NULL ? -1 : users[n % 4]->favourite->key * 100 + users[n % 4]->id;
+  }
+  long sum = 0;
+  for (struct node *n = head; n != NULL; n = n->next) sum = sum * 10 + n->key;
+  return sum;
+}
+`;
+
 const cases: readonly Case[] = [
   {
     what: "a global struct gains a field in its middle",
@@ -132,6 +182,21 @@ const cases: readonly Case[] = [
     before: "2=20 3=-2",
     updated: "3=30 2=20 9=5079 9=6080",
     after: "3=-7 2=20",
+  },
+  {
+    what: "objects of a list gain a field in their middle, and others point to them",
+    text: list,
+    edits: [
+      ["{ int key; struct node *next;", "{ int key; long asked; struct node *next;"],
+      [
+        "found == NULL ? -1 : found->value;",
+        "found == NULL ? -1 : 100 * ++found->asked + found->value;",
+      ],
+    ],
+    before: "1001=1 1002=1 1003=1 0=321 4012=1 5001=201 3002=20",
+    updated:
+      "0=321 5001=201 3002=120 3002=220 3001=110 1004=1 1005=1 0=54321 3004=140 2003=2 2005=2 0=421 4024=1 5002=402 2002=2 5001=-1 0=41",
+    after: "0=41 5002=402 5001=-1 3004=40 1006=1 0=641 2004=2 5002=-1 2001=2 2006=2 0=0",
   },
 ];
 
