@@ -6,6 +6,8 @@ import { defaultCacheFolder, ResultCache } from "./detect/result_cache.js";
 import { detect } from "./detect/detect.js";
 import { PatchgenError } from "./error.js";
 import { extract, type ExtractedUnit } from "./extract/extract.js";
+import type { PatchObjects } from "./extract/unit_objects.js";
+import { identifier } from "./transfer/items.js";
 import {
   symbolsOfBinary,
   symbolsOfObjects,
@@ -49,6 +51,8 @@ export interface Constructed {
   readonly unreached: number;
 }
 
+const noObjects: PatchObjects = { records: new Set(), adopted: [], identifier };
+
 /** The program as it was built is version 1. */
 const firstVersion = 2;
 
@@ -87,7 +91,7 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
     program,
     version,
     carried: described?.symbols ?? [],
-    adopted: described?.adopted ?? [],
+    objects: described?.objects ?? noObjects,
     cancel,
     progress: (done, all, source) => progress(`extracting ${source} (${done + 1} of ${all})`),
   });

@@ -39,7 +39,8 @@ export interface Tree {
  * - `calls-clone`: the running binary calls a clone (`.isra`, `.constprop`, `.part`) of a changed function;
  * - `relies-on-callee`: it keeps registers or stack alignment across a call as a changed callee's
  *   old code permitted (`-fipa-ra`, `-fipa-stack-alignment`);
- * - `allocates`: it allocates objects of a type of which there are two versions.
+ * - `allocates`: it allocates objects of a type of which there are two versions;
+ * - `receives`: it gets such objects from a changed function.
  */
 export type ReasonKind =
   | "added"
@@ -50,7 +51,8 @@ export type ReasonKind =
   | "hosts-inline"
   | "calls-clone"
   | "relies-on-callee"
-  | "allocates";
+  | "allocates"
+  | "receives";
 
 export interface Reason {
   readonly kind: ReasonKind;

@@ -95,7 +95,7 @@ function enclosingCall({ tokens }: Unit, first: number, from: number): number | 
 /** Whether a function is declared, here or in a header, to return `void *`. */
 function returnsMemory(unit: Unit, callee: string): boolean {
   const declared = unit.functions.get(callee) ?? unit.prototypes.get(callee);
-  if (declared === undefined) return /alloc$/.test(callee);
+  if (declared === undefined) return callee.endsWith("alloc");
   const { item, declarator } = declared;
   const specifiers = unit.tokens.slice(item.first, declarator.start).map(({ text }) => text);
   const stars = unit.tokens.slice(declarator.start, declarator.at).map(({ text }) => text);

@@ -8,7 +8,6 @@ import type {
   UnitChange,
   UnitSymbols,
 } from "../model.js";
-import { adoptionText, type AdoptedType } from "./allocations.js";
 import { labelOf, type Fate } from "./fate.js";
 import { decideFates, type Fates } from "./fates.js";
 import type { Item } from "./items.js";
@@ -17,7 +16,14 @@ import { preprocess } from "./preprocess.js";
 import type { ProgramSymbols } from "./program_symbols.js";
 import { rewrite } from "./rewrite.js";
 import { isName } from "./token_walk.js";
+import { hasRegisterArguments, ObjectTypes } from "./object_pointers.js";
 import { Unit } from "./unit.js";
+import {
+  objectsHead,
+  objectsOfUnits,
+  type PatchObjects,
+  type UnitObjects,
+} from "./unit_objects.js";
 
 export interface ExtractRequest {
   readonly detection: Detection;
@@ -27,8 +33,7 @@ export interface ExtractRequest {
   readonly version: number;
   /** Variables that the patch holds anew, and the names by which its data items call them. */
   readonly carried: readonly CarriedSymbol[];
-  /** Records of which allocated objects have two versions. */
-  readonly adopted: readonly AdoptedType[];
+  readonly objects: PatchObjects;
   readonly cancel: AbortSignal;
   /** Told before each unit. */
   readonly progress?: (done: number, all: number, source: string) => void;
@@ -88,8 +93,11 @@ export async function extract(request: ExtractRequest): Promise<readonly Extract
     return { translation, unit, fates, oldSymbols };
   });
   const added = new Set(decided.flatMap(keptGlobals));
-  const sources = decided.map((one) => textOf(one, added, request)).filter((one) => one !== null);
-  return sources;
+  const objects = objectsOfUnits(decided, request.objects);
+  return decided.flatMap((one, at) => {
+    const own = objects[at];
+    return (own === undefined ? null : textOf(one, added, own, request)) ?? [];
+  });
 }
 
 interface Loaded {
@@ -235,21 +243,31 @@ function keptGlobals({ unit, fates }: Decided): readonly string[] {
 function textOf(
   decided: Decided,
   added: ReadonlySet<string>,
+  objects: UnitObjects,
   request: ExtractRequest,
 ): ExtractedUnit | null {
   const { translation, unit, fates, oldSymbols } = decided;
   const sizeOf = (name: string, host: string | null): number | null =>
     oldSymbols.data.find((d) => d.name === name && d.function === host)?.size ?? null;
   const replacements = [...fates.names].flatMap(([name, fate]): readonly Replacement[] =>
-    fate.kind === "replace" ? [{ name, file: fate.of.file, as: fate.as }] : [],
+    fate.kind === "replace"
+      ? [
+          {
+            name,
+            file: fate.of.file,
+            as: objects.entries.has(name) ? (objects.own.get(name)?.entry ?? fate.as) : fate.as,
+          },
+        ]
+      : [],
   );
   const held = [...fates.names].filter(([, fate]) => fate.kind === "keep");
   if (replacements.length === 0 && held.length === 0) return null;
-  const adopted = adoptedIn(unit, request.adopted);
-  const body = rewrite(unit, fates, sizeOf, adopted);
-  const adoption = body.includes("POLUS_ADOPT(") ? adoptionText(adopted) : "";
-  const head = pragmas(decided, added, request.program) + adoption;
-  const tail = exportsOf(fates) + carriedSymbols(decided, request);
+  const body = rewrite(unit, fates, sizeOf, objects);
+  const head = pragmas(decided, added, request.program) + objectsHead(body, objects);
+  const tail =
+    exportsOf(fates) +
+    carriedSymbols(decided, request) +
+    keptRegisters(unit, replacements, request);
   return {
     unit: translation,
     text: `${heading(translation.source, request.version)}${head}\n${body.trim()}\n${tail}`,
@@ -262,13 +280,6 @@ function textOf(
     anew: fates.anew,
     headerData: headerData(unit, fates),
   };
-}
-
-/** Those that the unit's text names. */
-function adoptedIn(unit: Unit, adopted: readonly AdoptedType[]): readonly AdoptedType[] {
-  if (adopted.length === 0) return [];
-  const words = new Set(unit.tokens.map(({ text }) => text));
-  return adopted.filter(({ name }) => words.has(name.replace(/^struct /, "")));
 }
 
 function heading(source: string, version: number): string {
@@ -343,6 +354,33 @@ function exportsOf(fates: Fates): string {
       : [],
   );
   return lines.length === 0 ? "" : `\n/* For later patches. */\n${lines.join("")}`;
+}
+
+/**
+ * Callers in the program may rely on registers that the old version of a function leaves alone
+ * (-fipa-ra): then the new one leaves all alone.
+ */
+function keptRegisters(
+  unit: Unit,
+  replacements: readonly Replacement[],
+  { plan }: ExtractRequest,
+): string {
+  const relied = new Set(
+    plan.redirections
+      .filter(({ source }) => source === unit.name)
+      .flatMap(({ reasons }) => reasons)
+      .flatMap(({ kind, of }) => (kind === "relies-on-callee" && of !== undefined ? [of] : [])),
+  );
+  const types = new ObjectTypes(unit, new Set());
+  const lines = replacements.flatMap(({ name, as }) => {
+    const declared = relied.has(name) ? unit.functions.get(name) : undefined;
+    const pointers = declared === undefined ? null : types.function(declared);
+    if (pointers === null || !hasRegisterArguments(unit, pointers)) return [];
+    const { returnsVoid } = pointers;
+    return [`POLUS_KEEPS_REGISTERS${returnsVoid ? "_VOID" : ""}(${as});\n`];
+  });
+  if (lines.length === 0) return "";
+  return `\n/* Callers keep values in registers across calls of these. */\n#include <polus.h>\n${lines.join("")}`;
 }
 
 /** Second names for the variables of data items: scripts cannot spell those that the patch gives them. */

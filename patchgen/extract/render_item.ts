@@ -1,6 +1,7 @@
 /** What becomes of one top-level item of a unit in its patch. */
-import { adoptAllocations, type AdoptedType } from "./allocations.js";
+import { adoptAllocations } from "./allocations.js";
 import { ItemEditor } from "./edits.js";
+import { callDirectly, entryText } from "./entries.js";
 import { labelOf, type Fate } from "./fate.js";
 import type { Fates } from "./fates.js";
 import type { Item } from "./items.js";
@@ -15,6 +16,7 @@ import {
   weakref,
 } from "./references.js";
 import type { StaticLocal, Unit } from "./unit.js";
+import type { UnitObjects } from "./unit_objects.js";
 
 export type Rendering =
   | { readonly kind: "leave" }
@@ -32,7 +34,7 @@ export class ItemRenderer {
     private readonly fates: Fates,
     /** Bytes of an object of the program, by name and the function that it is in. */
     private readonly sizeOf: (name: string, host: string | null) => number | null,
-    private readonly adopted: readonly AdoptedType[],
+    private readonly objects: UnitObjects,
   ) {}
 
   render(item: Item): Rendering {
@@ -71,15 +73,26 @@ export class ItemRenderer {
         edit.replace(declarator.at, fate.as);
         makeExternal(this.unit, edit, item);
         this.localsOf(item, edit);
-        adoptAllocations(this.unit, item, edit, this.adopted);
-        const prefix = isDeclared ? "" : declarationBefore(this.unit, declared, fate.of, isStatic);
+        const head = isDeclared ? "" : declarationBefore(this.unit, declared, fate.of, isStatic);
+        const prefix = head + this.objectsOf(item, edit);
+        const entry = this.objects.own.get(name);
+        if (entry !== undefined) {
+          edit.append(entryText(this.unit, declared, entry, this.objects.identifier));
+        }
         return { kind: "edit", edit, prefix };
       }
-      default:
+      default: {
         this.localsOf(item, edit);
-        adoptAllocations(this.unit, item, edit, this.adopted);
-        return edit.isEmpty() ? leave : { kind: "edit", edit, prefix: "" };
+        const prefix = this.objectsOf(item, edit);
+        return edit.isEmpty() ? leave : { kind: "edit", edit, prefix };
+      }
     }
+  }
+
+  /** What a function does with objects of which there are two versions; declarations for it. */
+  private objectsOf(item: Item, edit: ItemEditor): string {
+    adoptAllocations(this.unit, item, edit, this.objects.adopted);
+    return callDirectly(this.unit, item, edit, this.objects.entries);
   }
 
   private prototype(item: Item): Rendering {

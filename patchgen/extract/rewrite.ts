@@ -1,6 +1,5 @@
 /** The patch's text of one unit: the new original source, without what the program has. */
 import { renderSource, renderTokens, spanOf } from "./edits.js";
-import type { AdoptedType } from "./allocations.js";
 import type { Fates } from "./fates.js";
 import type { Item } from "./items.js";
 import { endOfOpaque } from "./source_text.js";
@@ -8,6 +7,7 @@ import { ItemRenderer, type Rendering } from "./render_item.js";
 import { directivesIn } from "./edits.js";
 import { tidy } from "./tidy.js";
 import type { Unit } from "./unit.js";
+import type { UnitObjects } from "./unit_objects.js";
 
 interface Segment {
   readonly start: number;
@@ -20,9 +20,9 @@ export function rewrite(
   unit: Unit,
   fates: Fates,
   sizeOf: (name: string, host: string | null) => number | null,
-  adopted: readonly AdoptedType[],
+  objects: UnitObjects,
 ): string {
-  const renderer = new ItemRenderer(unit, fates, sizeOf, adopted);
+  const renderer = new ItemRenderer(unit, fates, sizeOf, objects);
   let text = "";
   let at = 0;
   for (const segment of segmentsOf(unit)) {

@@ -2,8 +2,9 @@
 import type { AdoptedType } from "../extract/allocations.js";
 import type { CarriedSymbol } from "../extract/extract.js";
 import type { ProgramSymbols } from "../extract/program_symbols.js";
+import type { PatchObjects } from "../extract/unit_objects.js";
 import type { Mark } from "./copy.js";
-import type { Item } from "./items.js";
+import { carriedStructs, identifier, type Item } from "./items.js";
 import { eachName } from "./roots.js";
 import type { Transfer } from "./transfer.js";
 import { newSymbol, transferText } from "./transfer_text.js";
@@ -26,8 +27,7 @@ export interface TransferDescription {
   readonly items: readonly DescribedItem[];
   /** Second names of the patch's variables. */
   readonly symbols: readonly CarriedSymbol[];
-  /** Records of which allocated objects have two versions. */
-  readonly adopted: readonly AdoptedType[];
+  readonly objects: PatchObjects;
   readonly marks: readonly Mark[];
   /** Variables from which objects are found. */
   readonly roots: readonly string[];
@@ -61,14 +61,22 @@ export function describeTransfer({
     const { source, name, function: host, size } = variable.is;
     return [{ source, name, function: host, as: newSymbol(item, version), size }];
   });
-  const items = transfer.items.map((item) => described(item, program, version));
+  const firstHeap = transfer.items.find(({ kind }) => kind === "heap");
+  const items = transfer.items.map((item) => described(item, program, version, item === firstHeap));
   const adopted = transfer.items.flatMap(({ record, forward }): readonly AdoptedType[] =>
     record === null ? [] : [{ name: record.name, forward, oldSize: record.was.size }],
   );
-  return { text, items, symbols, adopted, marks: left, roots };
+  const records = new Set(carriedStructs(transfer.changes).map(({ name }) => name));
+  const objects = { records, adopted, identifier };
+  return { text, items, symbols, objects, marks: left, roots };
 }
 
-function described(item: Item, program: ProgramSymbols, version: number): DescribedItem {
+function described(
+  item: Item,
+  program: ProgramSymbols,
+  version: number,
+  follows: boolean,
+): DescribedItem {
   const { forward, backward, variable, record, title: name, kind } = item;
   const transferLines = [`forward ${forward}`, `backward ${backward}`, "}"];
   if (variable !== null) {
@@ -89,8 +97,10 @@ function described(item: Item, program: ProgramSymbols, version: number): Descri
     `each ${eachName(record?.name ?? name)}`,
     `size ${oldSize}, ${newSize}`,
     ...transferLines.slice(0, 2),
-    // Whoever frees one, in either version, and through whatever wrapper.
-    program.hasGlobal("free") ? "on free free" : 'on free free in "libc.so.6"',
+    // Whoever frees an object, in either version and of whatever item: one of them is enough.
+    ...(!follows
+      ? []
+      : [program.hasGlobal("free") ? "on free free" : 'on free free in "libc.so.6"']),
     "}",
   ];
   return {

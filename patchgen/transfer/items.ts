@@ -82,6 +82,11 @@ export function itemsOf(changes: Changes, allocated: ReadonlySet<string>): reado
   return [...globals, ...heap];
 }
 
+/** Records of which there are two versions and whose members can be told apart. */
+export function carriedStructs({ records }: Changes): readonly CarriedRecord[] {
+  return [...records.values()].filter(({ was, is }) => !was.union && !is.union);
+}
+
 /** Carried records that something carried points to, or that functions allocate. */
 function heapRecords(
   { records, variables }: Changes,

@@ -6,10 +6,10 @@ import { isHeldAnew } from "../detect/compare_data.js";
 import { CompilerPool } from "../detect/compiler.js";
 import type { ResultCache } from "../detect/result_cache.js";
 import type { Detection } from "../model.js";
-import { allocatorsIn } from "./allocators.js";
 import { changesBetween, type Changes } from "./changes.js";
-import { itemsOf, type Item } from "./items.js";
-import { seenUnit, withAllocators, withVariables } from "./users.js";
+import { carriedStructs, itemsOf, type Item } from "./items.js";
+import { allocatorsIn, readUnits, receiversIn } from "./sources.js";
+import { seenUnit, withNeeded, withVariables } from "./users.js";
 import { readWorld, type World } from "./world.js";
 
 export interface Transfer {
@@ -54,14 +54,16 @@ export async function planTransfer(
   if (changes.records.size === 0 && changes.variables.length === 0) {
     return { detection, transfer: null };
   }
-  const allocators = (await allocatorsIn(detection.new, sources, cancel)).filter(({ type }) =>
-    changes.records.has(type),
-  );
+  const units = await readUnits(detection.new, sources, cancel);
+  const allocators = allocatorsIn(units).filter(({ type }) => changes.records.has(type));
   const items = itemsOf(changes, new Set(allocators.map(({ type }) => type)));
   const uncleared = new Set(allocators.filter(({ zeroed }) => !zeroed).map(({ type }) => type));
-  const allocating = await withAllocators(detection, allocators, pool);
+  const allocating = await withNeeded(detection, allocators, pool);
+  const naming = await withVariables(allocating, changes, cache, pool);
+  const records = new Set(carriedStructs(changes).map(({ name }) => name));
+  const receivers = receiversIn(units, records, naming);
   return {
-    detection: await withVariables(allocating, changes, cache, pool),
+    detection: await withNeeded(naming, receivers, pool),
     transfer: { old, new: now, changes, items, uncleared },
   };
 }

@@ -3,7 +3,7 @@ import { staticLabel } from "../extract/labels.js";
 import type { Changes } from "./changes.js";
 import { CopyText, type Direction, type Mark } from "./copy.js";
 import { TypeText } from "./declare.js";
-import { placesOf, type Item } from "./items.js";
+import { carriedStructs, identifier, placesOf, type Item } from "./items.js";
 import { translationText, type Bases } from "./pointers.js";
 import { eachName, Roots } from "./roots.js";
 import { textOf, type Shape } from "./shapes.js";
@@ -66,6 +66,12 @@ class Writer {
       ...this.records(direction),
       ...items.map((item) => this.item(item, direction)),
     ]);
+    // Entries for old code translate pointers to any of them.
+    for (const { name } of carriedStructs(changes)) {
+      const record: Shape = { kind: "record", name };
+      for (const copies of [this.copies.forward, this.copies.backward]) copies.translation(record);
+      this.copies.forward.translation({ kind: "pointer", target: record });
+    }
     const translations = (["forward", "backward"] as const).flatMap((direction) =>
       this.translations(direction),
     );
@@ -85,6 +91,7 @@ class Writer {
       "",
       ...translations,
       ...functions,
+      ...this.exported(),
       ...(heap.some(isReached) ? [this.walk(roots)] : []),
       ...heap.filter((item) => !isReached(item)).map((item) => this.missingEach(item)),
     ];
@@ -197,6 +204,38 @@ class Writer {
       ...texts.map(({ heading }) => `${heading} __attribute__((unused));`),
       "",
       ...texts.map(({ text }) => text),
+    ];
+  }
+
+  /** What the entries of the patch's functions call: pointers to what has one version only stay. */
+  private exported(): readonly string[] {
+    const { items, changes } = this.input;
+    const { forward, backward } = this.copies;
+    const define = (name: string, lines: readonly string[]): string =>
+      [`void *${name}(const void *p) {`, ...lines.map((line) => `  ${line}`), "}", ""].join("\n");
+    const through = (name: string, by: string): string =>
+      define(name, [`void *found = ${by}(p);`, "return found != NULL ? found : (void *)p;"]);
+    const named = carriedStructs(changes).flatMap(({ name }) => {
+      const record: Shape = { kind: "record", name };
+      const id = identifier(name);
+      return [
+        through(`polus_new_${id}`, forward.translation(record)),
+        through(`polus_old_${id}`, backward.translation(record)),
+        through(
+          `polus_new_${id}_pointer`,
+          forward.translation({ kind: "pointer", target: record }),
+        ),
+      ];
+    });
+    const any = items
+      .filter(({ kind }) => kind === "heap")
+      .flatMap((item) => [
+        `if ((found = polus_copy_by(p, ${item.forward})) != NULL) return found;`,
+      ]);
+    return [
+      "/* Pointers that come from old code, or go there. */",
+      define("polus_new_object", ["void *found;", ...any, "(void)found;", "return (void *)p;"]),
+      ...named,
     ];
   }
 

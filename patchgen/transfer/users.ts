@@ -18,8 +18,8 @@ import type {
   UnitChange,
   UnitSymbols,
 } from "../model.js";
-import type { Allocator } from "./allocators.js";
 import type { CarriedVariable, Changes } from "./changes.js";
+import type { Needed } from "./sources.js";
 
 /** The version of a unit that one of the trees has, with what it defines. */
 interface SeenUnit {
@@ -52,14 +52,14 @@ function symbolsOf(
   );
 }
 
-/** The detection with all functions that allocate what has two versions among the changed ones. */
-export async function withAllocators(
+/** The detection with functions that are needed among the changed ones. */
+export async function withNeeded(
   detection: Detection,
-  allocators: readonly Allocator[],
+  needed: readonly Needed[],
   pool: CompilerPool,
 ): Promise<Detection> {
   const units = new Map(detection.units.map((unit) => [unit.source, unit]));
-  for (const { source, function: name, static: isStatic, type } of allocators) {
+  for (const { source, function: name, static: isStatic, reason } of needed) {
     const known = units.get(source) ?? (await unchangedUnit(detection, source, pool));
     if (known === null || known.functions.some((one) => one.name === name)) continue;
     const symbol = known.oldSymbols.functions.find((one) => one.name === name)?.symbol ?? false;
@@ -67,7 +67,7 @@ export async function withAllocators(
       name,
       static: isStatic,
       how: "changed",
-      reasons: [{ kind: "allocates", of: type }],
+      reasons: [reason],
       symbol,
       signature: false,
     };

@@ -1,6 +1,6 @@
 // timeout 600s
 /** State transfer that is generated: values survive the update of a running program and its rollback. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -16,6 +16,8 @@ int main(void)
 {
   int n;
   setvbuf(stdout, NULL, _IONBF, 0);
+  /* A buffer in the heap may share its page with objects, and a call that waits for input gets EFAULT then. */
+  setvbuf(stdin, NULL, _IONBF, 0);
   while (scanf("%d", &n) == 1) printf("%ld\\n", answer(n));
   return 0;
 }
@@ -200,6 +202,88 @@ const cases: readonly Case[] = [
   },
 ];
 
+/** A program whose own loop keeps pointers, in a local variable and in what it hands to a callback. */
+const keeper: Sources = {
+  Makefile: "CFLAGS = -g -O2\nprog: main.o server.o\n\t$(CC) -o $@ $^\n",
+  "server.h": `struct item { int id; struct item *next; int uses; };
+struct item *item_new(int id);
+struct item *item_find(int id);
+int item_use(struct item *item);
+int item_pick(struct item **result, int id);
+int item_id(const struct item *item);
+int on_event(int n, void *context);
+void item_free(struct item *item);
+`,
+  "server.c": `#include <stdlib.h>
+#include "server.h"
+#define OUT __attribute__((noinline))
+static struct item *items;
+OUT struct item *item_new(int id)
+{
+  struct item *item = malloc(sizeof(struct item));
+  if (item == NULL) return NULL;
+  item->id = id;
+  item->uses = 0;
+  item->next = items;
+  items = item;
+  return item;
+}
+OUT struct item *item_find(int id)
+{
+  struct item *item = items;
+  while (item != NULL && item->id != id) item = item->next;
+  return item;
+}
+OUT int item_use(struct item *item) { return ++item->uses; }
+OUT int item_id(const struct item *item) { return item->id; }
+OUT int item_pick(struct item **result, int id)
+{
+  *result = item_find(id);
+  return *result == NULL ? -1 : (*result)->uses;
+}
+OUT int on_event(int n, void *context)
+{
+  struct item *item = context;
+  item->uses += n;
+  return item->uses;
+}
+OUT void item_free(struct item *item)
+{
+  struct item **link = &items;
+  while (*link != item) link = &(*link)->next;
+  *link = item->next;
+  free(item);
+}
+`,
+  "main.c": `#include <stdio.h>
+#include <stddef.h>
+#include "server.h"
+int main(void)
+{
+  int n;
+  struct item *mine = item_new(1), *found, *picked;
+  int (*volatile callback)(int, void *) = on_event;
+  void *context = mine;
+  setvbuf(stdout, NULL, _IONBF, 0);
+  /* A buffer in the heap may share its page with objects, and a call that waits for input gets EFAULT then. */
+  setvbuf(stdin, NULL, _IONBF, 0);
+  item_new(2);
+  while (scanf("%d", &n) == 1) {
+    int answer = 0;
+    if (n == 1) answer = item_use(mine);
+    else if (n == 2) answer = callback(10, context);
+    else if (n == 3) { found = item_find(2); answer = found == NULL ? -1 : item_use(found) + 100 * item_id(found); }
+    else if (n == 4) { answer = item_pick(&picked, 1); if (picked != mine) answer = -2; }
+    else if (n == 5) { found = item_new(5); answer = item_id(found); }
+    else if (n == 6) { found = item_find(5); answer = item_id(found); item_free(found); }
+    else if (n == 7) { found = item_find(1); answer = found == mine; }
+    printf("%d\\n", answer);
+  }
+  return 0;
+}
+`,
+};
+
 function parsed(dialogue: Dialogue): readonly (readonly [question: number, answer: number])[] {
   return dialogue.split(" ").map((one) => {
     const [question, answer] = one.split("=").map(Number);
@@ -232,6 +316,38 @@ for (const one of cases) {
     }
   });
 }
+
+test("a loop that never ends goes on with the old copies that it keeps", async () => {
+  const program = new AnsweringProgram(keeper);
+  program.start();
+  try {
+    await speak(program, "1=1 2=11 3=201 4=11 7=1", "before");
+    const patch = await program.construct([
+      ["server.h", "struct item { int id;", "struct item { long weight; int id;"],
+      [
+        "server.c",
+        "return ++item->uses;",
+        "item->weight += 1000; return ++item->uses + item->weight;",
+      ],
+    ]);
+    const transfer = join(patch, "polus_transfer.c");
+    const text = readFileSync(transfer, "utf8");
+    assert.match(
+      text,
+      /MANUAL: struct item, weight: objects that the old version made have no value/,
+    );
+    writeFileSync(transfer, text.replaceAll(/\/\* MANUAL: .*? \*\//g, ""));
+    const script = join(patch, "update.polus");
+    writeFileSync(script, readFileSync(script, "utf8").replaceAll(/\/\/ MANUAL.*/g, ""));
+    assert.is((await program.place.polus("build", patch)).code, 0);
+    await program.apply(patch);
+    await speak(program, "1=1012 2=22 3=1202 4=22 7=1 5=5 6=5 1=2023", "updated");
+    await program.rollBack();
+    await speak(program, "1=24 2=34 3=203 4=34 7=1 5=5 6=5", "rolled back");
+  } finally {
+    program.stop();
+  }
+});
 
 interface Left {
   readonly what: string;

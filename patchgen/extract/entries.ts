@@ -1,0 +1,148 @@
+/**
+ * Entries for old code: a function of the patch that takes or returns objects of which there are two
+ * versions is called by the patch's own functions directly, and by the program's through an entry that
+ * gives it the new copies and gives back the old ones.
+ */
+import { joined, type ItemEditor } from "./edits.js";
+import type { Item } from "./items.js";
+import { isObjectPointer, type FunctionPointers, type ObjectTypes } from "./object_pointers.js";
+import type { Declared, Unit } from "./unit.js";
+
+/** A function with an entry. */
+export interface Entry {
+  readonly name: string;
+  /** The new version: what the patch's own functions call. */
+  readonly worker: string;
+  /** What the program's calls are redirected to. */
+  readonly entry: string;
+  readonly pointers: FunctionPointers;
+  /** What a person must see to, `null`: nothing. */
+  readonly mark: string | null;
+}
+
+/** A type by which the patch's translation functions are named, an identifier. */
+export type TypeIdentifier = (record: string) => string;
+
+/** `null`: old code may call it as it is. */
+export function entryOf(
+  unit: Unit,
+  types: ObjectTypes,
+  declared: Declared,
+  worker: string,
+): Entry | null {
+  const pointers = types.function(declared);
+  if (pointers === null) return null;
+  const { parameters, result } = pointers;
+  const untyped =
+    parameters.some((one) => one.untyped && one.depth === 1) && types.mentions(declared.item);
+  const typed = [...parameters, result].some(isObjectPointer);
+  if (!typed && !untyped) return null;
+  const name = declared.declarator.name;
+  const deep = [...parameters, result].some((one) => one.record !== null && one.depth > 2);
+  const mark =
+    pointers.opaque !== null
+      ? `its parameters are ${pointers.opaque}: old code gives it old copies, which it must look up by polus_copy_by`
+      : deep
+        ? "it takes pointers to pointers to pointers: translate them"
+        : isObjectPointer(result) && isNamedElsewhere(unit, name)
+          ? "it is also called by its address, and then returns the old copy, in new code too"
+          : null;
+  return { name, worker, entry: `${worker}_entry`, pointers, mark };
+}
+
+/** Whether a function's address is taken. */
+function isNamedElsewhere(unit: Unit, name: string): boolean {
+  const prototypes = unit.prototypes.get(name)?.item;
+  return unit.tokens.some(({ text }, at) => {
+    if (text !== name || unit.tokens[at + 1]?.text === "(") return false;
+    const before = unit.tokens[at - 1]?.text ?? "";
+    const inPrototype = prototypes !== undefined && at >= prototypes.first && at <= prototypes.last;
+    return before !== "." && before !== "->" && !inPrototype;
+  });
+}
+
+/** The entry's definition. */
+export function entryText(
+  unit: Unit,
+  { item, declarator }: Declared,
+  entry: Entry,
+  identifier: TypeIdentifier,
+): string {
+  const { pointers, worker, mark, name } = entry;
+  const { result, parameters, returnsVoid } = pointers;
+  if (pointers.opaque !== null) return `\n/* MANUAL: ${name}: ${mark ?? ""}. */\n`;
+  const dropped = /^(static|extern|inline|__inline|__inline__|_Noreturn)$/;
+  const words = unit.tokens.slice(item.first, declarator.at);
+  const type = joined(words, 0, words.length - 1)
+    .split(" ")
+    .filter((word) => !dropped.test(word))
+    .join(" ");
+  const list = joined(unit.tokens, pointers.open, pointers.close);
+  const before: string[] = [];
+  const behind: string[] = [];
+  const given = parameters.map((one) => {
+    if (one.untyped && one.depth === 1) return `polus_new_object(${one.name})`;
+    if (one.record === null || one.depth === 0) return one.name;
+    const id = identifier(one.record);
+    if (one.depth === 1) return `polus_new_${id}(${one.name})`;
+    // Where the program keeps a pointer, or a variable of the caller that gets one.
+    const kept = `${one.name}__copy`;
+    const place = `${one.name}__place`;
+    before.push(
+      `  __typeof__(*${one.name}) ${kept} = ${one.name} == 0 ? 0 : polus_new_${id}(*${one.name});`,
+      `  void *${place} = polus_new_${id}_pointer(${one.name});`,
+    );
+    behind.push(
+      `  if (${one.name} != 0 && ${place} == (void *)${one.name}) *(void **)${one.name} = polus_old_${id}((void *)${kept});`,
+    );
+    return `${place} == (void *)${one.name} && ${one.name} != 0 ? &${kept} : (void *)${place}`;
+  });
+  const call = `${worker}(${given.join(", ")})`;
+  const answer = (text: string): string =>
+    result.record !== null && result.depth === 1
+      ? `polus_old_${identifier(result.record)}((void *)${text})`
+      : text;
+  const lines = returnsVoid
+    ? [...before, `  ${call};`, ...behind]
+    : behind.length === 0
+      ? [...before, `  return ${answer(call)};`]
+      : [
+          ...before,
+          `  __typeof__(${call}) answer__polus = ${call};`,
+          ...behind,
+          `  return ${answer("answer__polus")};`,
+        ];
+  const remark = mark === null ? "" : `/* MANUAL: ${name}: ${mark}. */\n`;
+  return `\n\n${remark}/* For the program's own calls: it gives and gets old copies. */\n${type} ${entry.entry}${list}\n{\n${lines.join("\n")}\n}`;
+}
+
+/** Lets a function of the patch call others that have an entry directly; returns declarations for it. */
+export function callDirectly(
+  unit: Unit,
+  item: Item,
+  edit: ItemEditor,
+  entries: ReadonlyMap<string, Entry>,
+): string {
+  const used = new Map<string, string>();
+  for (let at = item.body ?? item.last; at < item.last; at++) {
+    const name = unit.tokens[at]?.text ?? "";
+    const entry = entries.get(name);
+    const before = unit.tokens[at - 1]?.text;
+    if (entry === undefined || before === "." || before === "->") continue;
+    if (unit.tokens[at + 1]?.text !== "(") continue;
+    edit.replace(at, entry.worker);
+    used.set(name, entry.worker);
+  }
+  return [...used].map(([name, worker]) => `extern __typeof__(${name}) ${worker};\n`).join("");
+}
+
+/** The translation functions that entries call, for types of `records`. */
+export function entryDeclarations(records: Iterable<string>, identifier: TypeIdentifier): string {
+  const names = [...records].flatMap((record) => {
+    const id = identifier(record);
+    return [`polus_new_${id}`, `polus_old_${id}`, `polus_new_${id}_pointer`];
+  });
+  return ["polus_new_object", ...names]
+    .map((name) => `extern void *${name}(const void *);\n`)
+    .join("");
+}
