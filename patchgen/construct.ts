@@ -16,6 +16,7 @@ import {
 import type { Detection, RedirectPlan, Tree } from "./model.js";
 import { reportText } from "./output/report.js";
 import { scriptText, updateName } from "./output/script.js";
+import { suggestChecks, type Suggestion } from "./output/suggestions.js";
 import {
   patchFileName,
   transferFileName,
@@ -102,7 +103,8 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
       "see that --old and --new are the versions that are meant",
     );
   }
-  return writePatch(request, detection, plan, units, described);
+  const checks = await suggestChecks(detected, cancel);
+  return writePatch(request, detection, plan, units, described, checks);
 }
 
 function programOf({ binary, after }: ConstructRequest, old: Tree): ProgramSymbols {
@@ -156,6 +158,7 @@ async function writePatch(
   plan: RedirectPlan,
   units: readonly ExtractedUnit[],
   transfer: TransferDescription | null,
+  checks: readonly Suggestion[],
 ): Promise<Constructed> {
   const folder = resolve(request.out);
   const number = firstVersion + request.after.length;
@@ -169,7 +172,7 @@ async function writePatch(
     units.map(({ unit, text }) => [patchFileName(unit.source), text]),
   );
   if (transfer !== null) texts.set(transferFileName, transfer.text);
-  texts.set("update.polus", scriptText(facts, version, detection, transfer));
+  texts.set("update.polus", scriptText(facts, version, detection, transfer, checks));
   texts.set("version.json", `${JSON.stringify(version, null, 2)}\n`);
   texts.set("report.md", reportText(detection, plan, version, units, transfer));
   texts.set("build", '#!/bin/sh\nexec polus build "$(dirname "$0")"\n');

@@ -35,18 +35,24 @@ export function entryOf(
   const { parameters, result } = pointers;
   const untyped =
     parameters.some((one) => one.untyped && one.depth === 1) && types.mentions(declared.item);
-  const typed = [...parameters, result].some(isObjectPointer);
-  if (!typed && !untyped) return null;
+  const typed = [...parameters, result].some(({ record }) => record !== null);
+  const byValue = [...parameters, result].some(
+    ({ record, depth }) => record !== null && depth === 0,
+  );
+  const hidden = pointers.opaque !== null && types.mentions(declared.item, true);
+  if (!typed && !untyped && !hidden) return null;
   const name = declared.declarator.name;
   const deep = [...parameters, result].some((one) => one.record !== null && one.depth > 2);
   const mark =
     pointers.opaque !== null
       ? `its parameters are ${pointers.opaque}: old code gives it old copies, which it must look up by polus_copy_by`
-      : deep
-        ? "it takes pointers to pointers to pointers: translate them"
-        : isObjectPointer(result) && isNamedElsewhere(unit, name)
-          ? "it is also called by its address, and then returns the old copy, in new code too"
-          : null;
+      : byValue
+        ? "it takes or returns by value what old code lays out otherwise: convert it here"
+        : deep
+          ? "it takes pointers to pointers to pointers: translate them"
+          : isObjectPointer(result) && isNamedElsewhere(unit, name)
+            ? "it is also called by its address, and then returns the old copy, in new code too"
+            : null;
   return { name, worker, entry: `${worker}_entry`, pointers, mark };
 }
 

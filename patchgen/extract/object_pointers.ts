@@ -82,10 +82,10 @@ export class ObjectTypes {
     return { ...common, parameters, opaque: null };
   }
 
-  /** Whether a function's body names one of the records. */
-  mentions({ body, last }: Item): boolean {
+  /** Whether a function's body, or the whole of it, names one of the records. */
+  mentions({ first, body, last }: Item, whole = false): boolean {
     const { tokens } = this.unit;
-    for (let at = body ?? last; at < last; at++) {
+    for (let at = whole ? first : (body ?? last); at < last; at++) {
       const word = tokens[at]?.text ?? "";
       if (word === "struct" && this.records.has(`struct ${tokens[at + 1]?.text ?? ""}`))
         return true;

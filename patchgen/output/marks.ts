@@ -19,3 +19,10 @@ export async function refuseMarks(paths: readonly string[]): Promise<void> {
     );
   }
 }
+
+/** What the marks in a generated C file say. */
+export function marksIn(text: string): readonly string[] {
+  return [...text.matchAll(/\/\* MANUAL: ([^*]*[^*.\s])/g)].map(([, mark = ""]) =>
+    mark.replace(/\s+/g, " "),
+  );
+}

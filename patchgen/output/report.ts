@@ -2,6 +2,7 @@
 import type { ExtractedUnit } from "../extract/extract.js";
 import type { DataChange, Detection, RedirectPlan } from "../model.js";
 import type { TransferDescription } from "../transfer/describe.js";
+import { marksIn } from "./marks.js";
 import { patchFileName, type VersionFile } from "./version_file.js";
 
 export function reportText(
@@ -121,6 +122,9 @@ function leftToAPerson(
       ({ name, source, help }) => `\`${name}\` of ${source} is not reached: ${help}`,
     ),
     ...(transfer?.marks.map(({ about, text }) => `${about}: ${text}`) ?? []),
+    ...units.flatMap(({ unit, text }) =>
+      marksIn(text).map((mark) => `${patchFileName(unit.source)}: ${mark}`),
+    ),
     ...units.flatMap(({ unit, anew }) =>
       anew.map(
         (name) => `\`${name}\` of ${unit.source} begins anew: the program has no symbol for it`,

@@ -3,6 +3,7 @@ import { formatScript } from "../../lang/format/format.js";
 import { SourceFile } from "../../lang/source.js";
 import type { Detection } from "../model.js";
 import type { TransferDescription } from "../transfer/describe.js";
+import { suggestionLines, type Suggestion } from "./suggestions.js";
 import type { VersionFile } from "./version_file.js";
 
 export interface ScriptFacts {
@@ -26,6 +27,7 @@ export function scriptText(
   version: VersionFile,
   detection: Detection,
   transfer: TransferDescription | null,
+  checks: readonly Suggestion[],
 ): string {
   const lines = [
     `// Constructed by polus patchgen; report.md says why each function is replaced.`,
@@ -40,6 +42,7 @@ export function scriptText(
     ...(transfer?.items.flatMap(({ line }) => line) ?? []),
     "}",
     ...suggestions(detection),
+    ...suggestionLines(checks),
     ...(transfer?.marks.map(({ about, text }) => `// MANUAL: ${about}: ${text}.`) ?? []),
     "}",
     "",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ExtractedUnit } from "../extract/extract.js";
 import type { Detection, RedirectPlan } from "../model.js";
 import type { TransferDescription } from "../transfer/describe.js";
+import { marksIn } from "./marks.js";
 
 /** Checked by its schema in interpreter/schema.ts when it is read. */
 export interface VersionFile {
@@ -47,7 +48,7 @@ export interface VersionFile {
     readonly forward: string;
     readonly backward: string;
   }[];
-  /** What is left to a person in the state transfer: as many marks as there were when it was written. */
+  /** What was left to a person when the patch was constructed. */
   readonly marks: readonly string[];
   /** Functions that the patch has a copy of, by source. */
   readonly copies: readonly { readonly source: string; readonly functions: readonly string[] }[];
@@ -104,7 +105,10 @@ export function versionFile(
     ),
     defines: units.flatMap(({ defines }) => defines).toSorted(),
     data: transfer?.items.map(({ line: _line, ...item }) => item) ?? [],
-    marks: transfer?.marks.map(({ about, text }) => `${about}: ${text}`) ?? [],
+    marks: [
+      ...(transfer?.marks.map(({ about, text }) => `${about}: ${text}`) ?? []),
+      ...units.flatMap(({ text }) => marksIn(text)),
+    ],
     copies: units
       .filter(({ copies }) => copies.length > 0)
       .map(({ unit, copies }) => ({ source: unit.source, functions: copies })),

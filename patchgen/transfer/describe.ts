@@ -46,9 +46,14 @@ export function describeTransfer({
     ...transfer,
     version,
     fileOf: (source) => program.file(source),
-    threads: false,
   });
   const left: Mark[] = [...marks];
+  if (transfer.threads && roots.length > 0) {
+    left.push({
+      about: "objects are found while other threads run",
+      text: "let the function walk of polus_transfer.c take the lock under which the program changes them",
+    });
+  }
   for (const { title } of rootless) {
     left.push({
       about: title,

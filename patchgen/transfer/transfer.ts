@@ -2,10 +2,12 @@
  * State transfer: which variables and allocated objects the versions cannot share, what of the program
  * must see the new ones for that reason, and the patch's functions that carry them over.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { isHeldAnew } from "../detect/compare_data.js";
 import { CompilerPool } from "../detect/compiler.js";
 import type { ResultCache } from "../detect/result_cache.js";
-import type { Detection } from "../model.js";
+import type { Detection, Tree } from "../model.js";
 import { changesBetween, type Changes } from "./changes.js";
 import { carriedStructs, itemsOf, type Item } from "./items.js";
 import { allocatorsIn, readUnits, receiversIn } from "./sources.js";
@@ -19,6 +21,8 @@ export interface Transfer {
   readonly items: readonly Item[];
   /** Records of which the program allocates objects without clearing them. */
   readonly uncleared: ReadonlySet<string>;
+  /** The program starts threads, as far as its own source tells. */
+  readonly threads: boolean;
 }
 
 export interface CarriedDetection {
@@ -64,8 +68,14 @@ export async function planTransfer(
   const receivers = receiversIn(units, records, naming);
   return {
     detection: await withNeeded(naming, receivers, pool),
-    transfer: { old, new: now, changes, items, uncleared },
+    transfer: { old, new: now, changes, items, uncleared, threads: startsThreads(detection.old) },
   };
+}
+
+function startsThreads({ root, units }: Tree): boolean {
+  return units.some(({ source }) =>
+    /\b(pthread_create|thrd_create)\b/.test(readFileSync(join(root, source), "latin1")),
+  );
 }
 
 /** Units that see a type that differs, or define a variable that does. */

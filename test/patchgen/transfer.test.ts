@@ -202,6 +202,18 @@ const cases: readonly Case[] = [
   },
 ];
 
+const hidden = `
+#include <stdlib.h>
+struct cell { int a; };
+static void *store;
+long answer(int n)
+{
+  struct cell *cell = store;
+  if (cell == NULL) store = cell = calloc(1, sizeof *cell);
+  return cell->a += n;
+}
+`;
+
 /** A program whose own loop keeps pointers, in a local variable and in what it hands to a callback. */
 const keeper: Sources = {
   Makefile: "CFLAGS = -g -O2\nprog: main.o server.o\n\t$(CC) -o $@ $^\n",
@@ -359,6 +371,31 @@ interface Left {
 
 const left: readonly Left[] = [
   {
+    what: "an object that no variable leads to",
+    text: hidden,
+    edits: [["struct cell { int a; };", "struct cell { long more; int a; };"]],
+    says: /polus_transfer\.c:\d+ is left to a person: .*call `visit\(object, context\)` for every struct cell/,
+  },
+  {
+    what: "a walk over a list in a program with threads",
+    text: list.replace(
+      "static struct node *head;",
+      "#include <pthread.h>\nint start(void *(*f)(void *)) { pthread_t t; return pthread_create(&t, NULL, f, NULL); }\nstatic struct node *head;",
+    ),
+    edits: [["{ int key; struct node", "{ int key; long more; struct node"]],
+    says: /polus_transfer\.c:\d+ is left to a person: .*the program has threads: take the lock/,
+  },
+  {
+    what: "a parameter that is passed by value",
+    text: `${globals}
+struct point { int x, y; } place = { 3, 4 };
+__attribute__((noinline)) int area(struct point p) { return p.x * p.y; }
+int twice(void) { return 2 * area(place); }
+`,
+    edits: [["struct point { int x, y; }", "struct point { long x; int y; }"]],
+    says: /server\.c:\d+ is left to a person: .*area: it takes or returns by value/,
+  },
+  {
     what: "a retyped field",
     text: globals,
     edits: [
@@ -394,14 +431,34 @@ for (const one of left) {
   test(`${one.what} is left to a person`, async () => {
     const program = new AnsweringProgram(server(one.text));
     const patch = await program.construct(changeOf(one));
+    const report = readFileSync(join(patch, "report.md"), "utf8");
+    assert.not.match(report, /left to a person\n\nNothing/);
     const { code, stderr } = await program.place.polus("build", patch);
     assert.is(code, 1);
     assert.match(stderr, one.says);
-    assert.match(
-      readFileSync(join(patch, "report.md"), "utf8"),
-      one.says.source.includes("union") ? /union/ : /struct stats/,
-    );
   });
 }
+
+test("a check is suggested where the new version looks at a limit", async () => {
+  const program = new AnsweringProgram(server(globals));
+  program.start();
+  try {
+    await speak(program, "-1=1 -2=2 -3=3", "before");
+    const edit = "if (n < 0) { if (last > 2) return -1; stats.hits++;";
+    const patch = await program.patch([["server.c", "if (n < 0) { stats.hits++;", edit]]);
+    const path = join(patch, "update.polus");
+    const script = readFileSync(path, "utf8");
+    assert.match(script, /\/\/ answer has come to compare last/);
+    // Taken at its word.
+    const lines = script.split("\n");
+    const first = lines.findIndex((line) => line.includes("// taint last_range"));
+    const taint = lines.slice(first, first + 4).map((line) => line.replace("//", "  "));
+    writeFileSync(path, [...lines.slice(0, first), ...taint, ...lines.slice(first + 4)].join("\n"));
+    await program.apply(patch);
+    await speak(program, "-4=4 -5=-1", "the counter was put back to 2, and went on");
+  } finally {
+    program.stop();
+  }
+});
 
 test.run();
