@@ -248,6 +248,13 @@ export const VersionFile = Schema.Struct({
       backward: Schema.NonEmptyString,
     }),
   ),
+  shadowed: Schema.Array(
+    Schema.Struct({
+      record: Schema.NonEmptyString,
+      field: Schema.NonEmptyString,
+      key: Schema.Number.pipe(Schema.int(), Schema.nonNegative()),
+    }),
+  ),
   marks: Schema.Array(Schema.String),
   copies: Schema.Array(
     Schema.Struct({ source: Schema.String, functions: Schema.Array(Schema.String) }),

@@ -52,7 +52,7 @@ export interface Constructed {
   readonly unreached: number;
 }
 
-const noObjects: PatchObjects = { records: new Set(), adopted: [], identifier };
+const noObjects: PatchObjects = { records: new Set(), adopted: [], shadowed: [], identifier };
 
 /** The program as it was built is version 1. */
 const firstVersion = 2;
@@ -171,7 +171,7 @@ async function writePatch(
   const texts = new Map<string, string>(
     units.map(({ unit, text }) => [patchFileName(unit.source), text]),
   );
-  if (transfer !== null) texts.set(transferFileName, transfer.text);
+  if (transfer !== null && transfer.items.length > 0) texts.set(transferFileName, transfer.text);
   texts.set("update.polus", scriptText(facts, version, detection, transfer, checks));
   texts.set("version.json", `${JSON.stringify(version, null, 2)}\n`);
   texts.set("report.md", reportText(detection, plan, version, units, transfer));

@@ -15,6 +15,7 @@ import {
   separated,
   weakref,
 } from "./references.js";
+import { shadowFields } from "./shadow_fields.js";
 import type { StaticLocal, Unit } from "./unit.js";
 import type { UnitObjects } from "./unit_objects.js";
 
@@ -92,6 +93,7 @@ export class ItemRenderer {
   /** What a function does with objects of which there are two versions; declarations for it. */
   private objectsOf(item: Item, edit: ItemEditor): string {
     adoptAllocations(this.unit, item, edit, this.objects.adopted);
+    shadowFields(this.unit, item, edit, this.objects.shadowed);
     return callDirectly(this.unit, item, edit, this.objects.entries);
   }
 

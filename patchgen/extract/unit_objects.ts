@@ -3,6 +3,7 @@ import { adoptionText, type AdoptedType } from "./allocations.js";
 import { entryDeclarations, entryOf, type Entry, type TypeIdentifier } from "./entries.js";
 import type { Fates } from "./fates.js";
 import { ObjectTypes } from "./object_pointers.js";
+import { shadowText, type ShadowedRecord } from "./shadow_fields.js";
 import type { Unit } from "./unit.js";
 
 /** The objects of a patch that have two versions. */
@@ -11,11 +12,14 @@ export interface PatchObjects {
   readonly records: ReadonlySet<string>;
   /** Those of which objects are allocated. */
   readonly adopted: readonly AdoptedType[];
+  /** Records that keep their layout by shadow fields. */
+  readonly shadowed: readonly ShadowedRecord[];
   readonly identifier: TypeIdentifier;
 }
 
 export interface UnitObjects {
   readonly adopted: readonly AdoptedType[];
+  readonly shadowed: readonly ShadowedRecord[];
   /** Functions of any unit that this one can call directly, by name. */
   readonly entries: ReadonlyMap<string, Entry>;
   /** Those of this unit. */
@@ -45,7 +49,8 @@ export function objectsOfUnits(
       [...visible, ...own].filter(([, { pointers }]) => pointers.opaque === null),
     );
     return {
-      adopted: adoptedIn(unit, objects.adopted),
+      adopted: namedIn(unit, objects.adopted),
+      shadowed: namedIn(unit, objects.shadowed),
       entries,
       own,
       identifier: objects.identifier,
@@ -70,19 +75,26 @@ function entriesOf(
 }
 
 /** Those that the unit's text names. */
-function adoptedIn(unit: Unit, adopted: readonly AdoptedType[]): readonly AdoptedType[] {
-  if (adopted.length === 0) return [];
+function namedIn<T extends { readonly name: string }>(
+  unit: Unit,
+  records: readonly T[],
+): readonly T[] {
+  if (records.length === 0) return [];
   const words = new Set(unit.tokens.map(({ text }) => text));
-  return adopted.filter(({ name }) => words.has(name.replace(/^struct /, "")));
+  return records.filter(({ name }) => words.has(name.replace(/^struct /, "")));
 }
 
 /** What stands at the head of a unit's text for it. */
-export function objectsHead(body: string, { adopted, own, identifier }: UnitObjects): string {
+export function objectsHead(
+  body: string,
+  { adopted, shadowed, own, identifier }: UnitObjects,
+): string {
   const records = [...own.values()].flatMap(({ pointers: { parameters, result } }) =>
     [...parameters, result].flatMap(({ record }) => (record === null ? [] : [record])),
   );
   return (
     (body.includes("POLUS_ADOPT(") ? adoptionText(adopted) : "") +
+    (/POLUS_(FIELD_|SIZE\(|FRESH\()/.test(body) ? shadowText(shadowed) : "") +
     (own.size === 0 ? "" : entryDeclarations(new Set(records), identifier))
   );
 }

@@ -89,7 +89,7 @@ const explained = {
 
 /** What is carried over, object by object and type by type. */
 function transferSection(
-  { data }: VersionFile,
+  { data, shadowed }: VersionFile,
   transfer: TransferDescription | null,
 ): readonly string[] {
   if (transfer === null) return [];
@@ -108,6 +108,11 @@ function transferSection(
       ]),
     ),
     "",
+    ...shadowed.map(
+      ({ record, field }) =>
+        `- \`${field}\` of ${record} lives beside its objects (polus_shadow), which keep their layout`,
+    ),
+    ...(shadowed.length === 0 ? [] : [""]),
     ...(roots === "" ? [] : [`Allocated objects are found from ${roots}.`, ""]),
   ];
 }

@@ -48,6 +48,12 @@ export interface VersionFile {
     readonly forward: string;
     readonly backward: string;
   }[];
+  /** Fields that live beside their objects (polus_shadow), and the keys by which they are known. */
+  readonly shadowed: readonly {
+    readonly record: string;
+    readonly field: string;
+    readonly key: number;
+  }[];
   /** What was left to a person when the patch was constructed. */
   readonly marks: readonly string[];
   /** Functions that the patch has a copy of, by source. */
@@ -93,7 +99,7 @@ export function versionFile(
         directory: unit.directory,
         arguments: unit.arguments,
       })),
-      ...(transfer === null ? [] : [transferFile]),
+      ...((transfer?.items.length ?? 0) === 0 ? [] : [transferFile]),
     ],
     replaces: units.flatMap(({ unit, replacements }) =>
       replacements.map(({ name, file, as }) => ({
@@ -105,6 +111,10 @@ export function versionFile(
     ),
     defines: units.flatMap(({ defines }) => defines).toSorted(),
     data: transfer?.items.map(({ line: _line, ...item }) => item) ?? [],
+    shadowed:
+      transfer?.objects.shadowed.flatMap(({ name: record, fields }) =>
+        fields.map(({ name: field, key }) => ({ record, field, key })),
+      ) ?? [],
     marks: [
       ...(transfer?.marks.map(({ about, text }) => `${about}: ${text}`) ?? []),
       ...units.flatMap(({ text }) => marksIn(text)),

@@ -72,7 +72,8 @@ export function describeTransfer({
     record === null ? [] : [{ name: record.name, forward, oldSize: record.was.size }],
   );
   const records = new Set(carriedStructs(transfer.changes).map(({ name }) => name));
-  const objects = { records, adopted, identifier };
+  const { shadowed } = transfer;
+  const objects = { records, adopted, shadowed, identifier };
   return { text, items, symbols, objects, marks: left, roots };
 }
 

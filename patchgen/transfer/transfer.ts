@@ -7,10 +7,13 @@ import { join } from "node:path";
 import { isHeldAnew } from "../detect/compare_data.js";
 import { CompilerPool } from "../detect/compiler.js";
 import type { ResultCache } from "../detect/result_cache.js";
+import type { ShadowedRecord } from "../extract/shadow_fields.js";
+import type { Unit } from "../extract/unit.js";
 import type { Detection, Tree } from "../model.js";
 import { changesBetween, type Changes } from "./changes.js";
 import { carriedStructs, itemsOf, type Item } from "./items.js";
-import { allocatorsIn, readUnits, receiversIn } from "./sources.js";
+import { shadowedRecords, withoutShadowed } from "./shadows.js";
+import { allocatorsIn, readUnits, receiversIn, type Allocator } from "./sources.js";
 import { seenUnit, withNeeded, withVariables } from "./users.js";
 import { readWorld, type World } from "./world.js";
 
@@ -19,6 +22,8 @@ export interface Transfer {
   readonly new: World;
   readonly changes: Changes;
   readonly items: readonly Item[];
+  /** Records that keep their layout: what was added to them lives beside their objects. */
+  readonly shadowed: readonly ShadowedRecord[];
   /** Records of which the program allocates objects without clearing them. */
   readonly uncleared: ReadonlySet<string>;
   /** The program starts threads, as far as its own source tells. */
@@ -53,23 +58,48 @@ export async function planTransfer(
     );
     return readWorld(tree, units, pool);
   };
-  const [old, now] = await Promise.all([seen("old"), seen("new")]);
-  const changes = changesBetween(old, now);
-  if (changes.records.size === 0 && changes.variables.length === 0) {
+  const [old, seenNow] = await Promise.all([seen("old"), seen("new")]);
+  const units = await readUnits(detection.new, sources, cancel);
+  const all = allocatorsIn(units);
+  const plan = planItems(old, seenNow, units, all);
+  const { new: now, changes, shadowed } = plan;
+  if (changes.records.size + changes.variables.length + shadowed.length === 0) {
     return { detection, transfer: null };
   }
-  const units = await readUnits(detection.new, sources, cancel);
-  const allocators = allocatorsIn(units).filter(({ type }) => changes.records.has(type));
-  const items = itemsOf(changes, new Set(allocators.map(({ type }) => type)));
+  const isShadowed = (type: string): boolean => shadowed.some(({ name }) => name === type);
+  const allocators = all.filter(({ type }) => changes.records.has(type) || isShadowed(type));
   const uncleared = new Set(allocators.filter(({ zeroed }) => !zeroed).map(({ type }) => type));
   const allocating = await withNeeded(detection, allocators, pool);
   const naming = await withVariables(allocating, changes, cache, pool);
   const records = new Set(carriedStructs(changes).map(({ name }) => name));
   const receivers = receiversIn(units, records, naming);
+  const threads = startsThreads(detection.old);
   return {
     detection: await withNeeded(naming, receivers, pool),
-    transfer: { old, new: now, changes, items, uncleared, threads: startsThreads(detection.old) },
+    transfer: { old, new: now, changes, items: plan.items, shadowed, uncleared, threads },
   };
+}
+
+/** What has two versions, and what keeps its layout by shadow fields. */
+function planItems(
+  old: World,
+  now: World,
+  units: readonly Unit[],
+  allocators: readonly Allocator[],
+): Pick<Transfer, "new" | "changes" | "items" | "shadowed"> {
+  const itemsBetween = (world: World): Pick<Transfer, "new" | "changes" | "items"> => {
+    const changes = changesBetween(old, world);
+    const allocated = allocators.filter(({ type }) => changes.records.has(type));
+    return {
+      new: world,
+      changes,
+      items: itemsOf(changes, new Set(allocated.map(({ type }) => type))),
+    };
+  };
+  const plan = itemsBetween(now);
+  const shadowed = shadowedRecords(old, now, plan.changes, plan.items, units);
+  if (shadowed.length === 0) return { ...plan, shadowed };
+  return { ...itemsBetween(withoutShadowed(now, old, shadowed)), shadowed };
 }
 
 function startsThreads({ root, units }: Tree): boolean {

@@ -361,6 +361,72 @@ test("a loop that never ends goes on with the old copies that it keeps", async (
   }
 });
 
+/** Nothing but a local variable of a loop that never ends leads to its objects. */
+const local: Sources = {
+  Makefile: "CFLAGS = -g -O2\nprog: main.o server.o\n\t$(CC) -o $@ $^\n",
+  "server.h": `struct session { int id; long hits; };
+struct session *session_new(int id);
+long session_hit(struct session *s, int by);
+void session_free(struct session *s);
+`,
+  "server.c": `#include <stdlib.h>
+#include <string.h>
+#include "server.h"
+#define OUT __attribute__((noinline))
+OUT struct session *session_new(int id)
+{
+  struct session *s = malloc(sizeof *s);
+  memset(s, 0, sizeof *s);
+  s->id = id;
+  return s;
+}
+OUT long session_hit(struct session *s, int by) { s->hits += by; return s->hits; }
+OUT void session_free(struct session *s) { free(s); }
+`,
+  "main.c": `#include <stdio.h>
+#include "server.h"
+int main(void)
+{
+  int n;
+  struct session *mine = session_new(1), *other = session_new(2);
+  setvbuf(stdout, NULL, _IONBF, 0);
+  setvbuf(stdin, NULL, _IONBF, 0);
+  while (scanf("%d", &n) == 1) {
+    if (n == 0) { session_free(other); other = session_new(3); }
+    printf("%ld\\n", n < 0 ? session_hit(other, -n) : session_hit(mine, n));
+  }
+  return 0;
+}
+`,
+};
+
+test("fields that are added at the end live beside objects that cannot be found", async () => {
+  const program = new AnsweringProgram(local);
+  program.start();
+  try {
+    await speak(program, "1=1 2=3 -5=5", "before");
+    const patch = await program.patch([
+      ["server.h", "long hits; };", "long hits; long most; char name[24]; };"],
+      [
+        "server.c",
+        "s->hits += by;",
+        'if (by > s->most) s->most = by; if (s->name[0] == 0) strcpy(s->name, "fresh"); s->hits += by + 1000 * s->most + 100000 * strlen((*s).name);',
+      ],
+    ]);
+    await program.apply(patch);
+    await speak(program, "4=504007 1=1008008 -6=506011", "updated");
+    await speak(
+      program,
+      "0=1512008 -1=501001",
+      "a new object at an old address begins with nothing",
+    );
+    await program.rollBack();
+    await speak(program, "1=1512009 -1=501002", "rolled back");
+  } finally {
+    program.stop();
+  }
+});
+
 interface Left {
   readonly what: string;
   readonly text: string;
