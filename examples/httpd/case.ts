@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Built, LiveSession, ServerCase } from "../../scripts/experiment/case.js";
 import type { Client } from "../../scripts/experiment/load.js";
+import { handWritten } from "../../scripts/experiment/hand_written.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
 import { HttpConnection } from "./connection.js";
 import { HttpdServer, pages, type Mpm } from "./server.js";
@@ -33,6 +34,16 @@ function openSession(server: HttpdServer, what: string): LiveSession {
   return { what, check: request, close };
 }
 
+const sources = [
+  "update.polus",
+  "update/headers.c",
+  "update/include.c",
+  "update/log.c",
+  "update/pcre.c",
+  "update/time.c",
+  "update/unixd.c",
+].map((file) => `examples/httpd/${file}`);
+
 /** Builds versions and update; or says why it cannot. */
 export function prepareHttpd(
   mpm: Mpm,
@@ -46,7 +57,7 @@ export function prepareHttpd(
   return {
     oldVersion: join(build.folder, "old/httpd"),
     newVersion: join(build.folder, "new/httpd"),
-    patch: join(build.folder, "update.so"),
+    updates: [handWritten(sources, join(build.folder, "update.so"))],
   };
 }
 
@@ -54,22 +65,13 @@ export function httpdCase(mpm: Mpm): ServerCase<HttpdServer> {
   return {
     name: `httpd-${mpm}`,
     title: `httpd 2.4.67 to 2.4.68, functions of its core; ${mpm}`,
-    sources: [
-      "update.polus",
-      "update/headers.c",
-      "update/include.c",
-      "update/log.c",
-      "update/pcre.c",
-      "update/time.c",
-      "update/unixd.c",
-    ].map((file) => `examples/httpd/${file}`),
     applies: "run",
     rollbackTo: null,
     // What is shown of a page whose condition is faulty.
     seen: { oldVersion: "its first branch", newVersion: "neither branch" },
     types: 0,
     globals: 0,
-    prepare: (say) => prepareHttpd(mpm, say),
+    prepare: ({ say }) => prepareHttpd(mpm, say),
     start: (executable) => HttpdServer.start(executable, mpm),
     observe: async (server) => {
       const connection = new HttpConnection(server.port);

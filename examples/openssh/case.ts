@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Built, LiveSession, ServerCase } from "../../scripts/experiment/case.js";
 import type { Client } from "../../scripts/experiment/load.js";
+import { handWritten } from "../../scripts/experiment/hand_written.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
 import { offersStrictKex } from "./probe.js";
 import { SshdServer, type Serving } from "./server.js";
@@ -58,7 +59,7 @@ export function openTransfer(server: SshdServer, what: string): Promise<LiveSess
   return TransferSession.open(server, what);
 }
 
-async function openSftpClient(server: SshdServer, name: string): Promise<Client> {
+export async function openSftpClient(server: SshdServer, name: string): Promise<Client> {
   const session = new SftpSession(server.client(["-s"], "sftp"));
   await session.begin();
   const path = join(server.folder, "user_key.pub");
@@ -71,6 +72,17 @@ async function openSftpClient(server: SshdServer, name: string): Promise<Client>
     close: () => session.close(),
   };
 }
+
+const sources = [
+  "update.polus",
+  "update/kex.c",
+  "update/packet.c",
+  "update/compat.c",
+  "update/log.c",
+  "update/pubkey.c",
+  "update/pubkeyfile.c",
+  "update/hostbased.c",
+].map((file) => `examples/openssh/${file}`);
 
 /** Builds versions and update; or says why it cannot. */
 export function prepareOpenssh(
@@ -85,7 +97,7 @@ export function prepareOpenssh(
     folder,
     oldVersion: join(folder, "old/sshd"),
     newVersion: join(folder, "new/sshd"),
-    patch: join(folder, "update.so"),
+    updates: [handWritten(sources, join(folder, "update.so"))],
   };
 }
 
@@ -98,23 +110,13 @@ function opensshCase(
   return {
     name,
     title: `openssh 9.2p1, security fixes of Debian 12; ${how}`,
-    sources: [
-      "update.polus",
-      "update/kex.c",
-      "update/packet.c",
-      "update/compat.c",
-      "update/log.c",
-      "update/pubkey.c",
-      "update/pubkeyfile.c",
-      "update/hostbased.c",
-    ].map((file) => `examples/openssh/${file}`),
     applies,
     // Sessions that have agreed on strict key exchange must keep to it.
     rollbackTo: "strict_kex.understood",
     seen: { oldVersion: "not strict", newVersion: "strict" },
     types: 1,
     globals: 0,
-    prepare: prepareOpenssh,
+    prepare: ({ say }) => prepareOpenssh(say),
     start: (executable) => SshdServer.start(executable, serving),
     observe: (server) => offersStrictKex(server.port),
     openSessions: async (server) => [

@@ -1,20 +1,24 @@
 /** Starts an sshd on loopback with keys and settings of its own, and ends it with all its sessions. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { Daemon } from "../../scripts/experiment/daemon.js";
 import { freePort } from "../../scripts/experiment/processes.js";
 import { offeredKeyExchange } from "./probe.js";
 
-function makeKey(path: string): void {
+/** A key pair in a file; `kind` in ssh-keygen's words. */
+function makeKey(path: string, ...kind: readonly string[]): void {
   const { status, stderr } = spawnSync(
     "ssh-keygen",
-    ["-q", "-t", "ed25519", "-N", "", "-C", "polus", "-f", path],
+    ["-q", "-t", ...kind, "-N", "", "-C", "polus", "-f", path],
     { encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`ssh-keygen failed: ${stderr}`);
 }
+
+/** A key on a curve of 256 bits, which the user may log in with, too. */
+export const ecdsaKey = "ecdsa_key";
 
 /** How sshd serves a connection: it executes itself anew, or only forks (`sshd -r`). */
 export type Serving = "executes" | "forks";
@@ -31,11 +35,20 @@ export class SshdServer {
     return this.daemon.pid;
   }
 
-  static async start(executable: string, serving: Serving): Promise<SshdServer> {
+  /** @param more settings beside the usual ones */
+  static async start(
+    executable: string,
+    serving: Serving,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<SshdServer> {
     const folder = mkdtempSync(join(tmpdir(), "polus-sshd-"));
     const port = await freePort();
-    for (const name of ["host_key", "user_key"]) makeKey(join(folder, name));
-    copyFileSync(join(folder, "user_key.pub"), join(folder, "authorized_keys"));
+    for (const name of ["host_key", "user_key"]) makeKey(join(folder, name), "ed25519");
+    makeKey(join(folder, ecdsaKey), "ecdsa", "-b", "256");
+    const authorized = ["user_key", ecdsaKey].map((name) =>
+      readFileSync(join(folder, `${name}.pub`), "utf8"),
+    );
+    writeFileSync(join(folder, "authorized_keys"), authorized.join(""));
     const settings = {
       ListenAddress: "127.0.0.1",
       Port: port,
@@ -46,6 +59,7 @@ export class SshdServer {
       PidFile: "none",
       MaxStartups: "200:30:400",
       Subsystem: "sftp internal-sftp",
+      ...more,
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`);
     writeFileSync(join(folder, "sshd_config"), lines.join(""), { mode: 0o600 });
@@ -66,7 +80,7 @@ export class SshdServer {
   }
 
   /** Starts Debian's ssh with more options, which logs in to this server and runs a command there. */
-  client(more: readonly string[], command: string): ChildProcess {
+  client(more: readonly string[], command: string, key = "user_key"): ChildProcess {
     const options = [
       "IdentitiesOnly=yes",
       "BatchMode=yes",
@@ -78,7 +92,7 @@ export class SshdServer {
       "-F",
       "none",
       "-i",
-      join(this.folder, "user_key"),
+      join(this.folder, key),
       ...options,
       "-p",
       String(this.port),

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { LiveSession, ServerCase } from "../../scripts/experiment/case.js";
 import type { Client } from "../../scripts/experiment/load.js";
+import { handWritten } from "../../scripts/experiment/hand_written.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
 import { prepareVsftpd } from "./demo.js";
 import { FtpSession } from "./ftp_client.js";
@@ -13,7 +14,7 @@ async function expectFile(session: FtpSession): Promise<void> {
   if (data !== publishedFiles["readme.txt"]) throw new Error("readme.txt is not what it is");
 }
 
-async function openClient(server: VsftpdServer, name: string): Promise<Client> {
+export async function openClient(server: VsftpdServer, name: string): Promise<Client> {
   const session = await FtpSession.open(server.port);
   return {
     name,
@@ -26,7 +27,7 @@ async function openClient(server: VsftpdServer, name: string): Promise<Client> {
   };
 }
 
-async function openSession(server: VsftpdServer, what: string): Promise<LiveSession> {
+export async function openSession(server: VsftpdServer, what: string): Promise<LiveSession> {
   const session = await FtpSession.open(server.port);
   return { what, check: () => expectFile(session), close: () => session.destroy() };
 }
@@ -51,9 +52,8 @@ export const vsftpdMatcher: ServerCase<VsftpdServer> = {
   ...common,
   name: "vsftpd-greedy",
   title: "vsftpd 3.0.5, what Debian's patch 0006-greedy is about",
-  sources: ["examples/vsftpd/update.polus", "examples/vsftpd/update.c"],
   seen: { oldVersion: "readme.txt", newVersion: "notes.txt.txt readme.txt" },
-  prepare: (say) => {
+  prepare: ({ say }) => {
     const built = prepareVsftpd(say);
     if ("missing" in built) return built;
     const executable = join(built.folder, "vsftpd");
@@ -61,7 +61,12 @@ export const vsftpdMatcher: ServerCase<VsftpdServer> = {
     return {
       oldVersion: executable,
       newVersion: executable,
-      patch: join(built.folder, "update.so"),
+      updates: [
+        handWritten(
+          ["examples/vsftpd/update.polus", "examples/vsftpd/update.c"],
+          join(built.folder, "update.so"),
+        ),
+      ],
     };
   },
   observe: async (server) => {
@@ -78,12 +83,9 @@ export const vsftpdSeries: ServerCase<VsftpdServer> = {
   ...common,
   name: "vsftpd-series",
   title: "vsftpd 3.0.5-0.2 to 3.0.5-1 of Debian, functions of its series",
-  sources: ["update.polus", "pasv.c", "sysutil.c", "twoprocess.c"].map(
-    (file) => `examples/vsftpd/series/${file}`,
-  ),
   // The name of a file in the log.
   seen: { oldVersion: "/caf??", newVersion: "/café" },
-  prepare: (say) => {
+  prepare: ({ say }) => {
     if (process.getuid?.() !== 0)
       return { missing: "vsftpd changes users, which only root may do" };
     say("vsftpd: getting the sources and building them (seconds, the first time)");
@@ -92,7 +94,14 @@ export const vsftpdSeries: ServerCase<VsftpdServer> = {
     return {
       oldVersion: join(build.folder, "old/vsftpd"),
       newVersion: join(build.folder, "new/vsftpd"),
-      patch: join(build.folder, "update.so"),
+      updates: [
+        handWritten(
+          ["update.polus", "pasv.c", "sysutil.c", "twoprocess.c"].map(
+            (file) => `examples/vsftpd/series/${file}`,
+          ),
+          join(build.folder, "update.so"),
+        ),
+      ],
     };
   },
   observe: async (server) => {

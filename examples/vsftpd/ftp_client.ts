@@ -63,16 +63,22 @@ export class FtpSession {
       throw new Error(`the FTP server said ${reply.code} ${reply.text}`);
   }
 
-  /** Replies of several lines end with a line that has a blank after the code. */
   async #reply(): Promise<Reply> {
+    const match = /^(\d{3}) (.*)$/.exec((await this.#all()).at(-1) ?? "");
+    return { code: Number(match?.[1]), text: match?.[2] ?? "" };
+  }
+
+  /** Replies of several lines end with a line that has a blank after the code. */
+  async #all(): Promise<string[]> {
     // A session that asks nothing may be silent for as long as it likes.
     limited(this.#socket);
+    const lines: string[] = [];
     try {
       for (;;) {
         const { value, done } = await this.#lines.next();
         if (done === true) throw this.#failure ?? new Error("the FTP server closed the session");
-        const match = /^(\d{3}) (.*)$/.exec(value);
-        if (match) return { code: Number(match[1]), text: match[2] ?? "" };
+        lines.push(value);
+        if (/^\d{3} /.test(value)) return lines;
       }
     } finally {
       this.#socket.setTimeout(0);
@@ -116,6 +122,12 @@ export class FtpSession {
     const { reply, data } = await this.receive(`NLST ${pattern}`);
     this.#need(reply, 226);
     return data.split("\r\n").filter(Boolean).sort();
+  }
+
+  /** All lines of a reply that has several, up to its last one. */
+  async lines(line: string): Promise<string[]> {
+    this.#socket.write(`${line}\r\n`);
+    return this.#all();
   }
 
   async quit(): Promise<void> {

@@ -15,13 +15,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { endProcessTree, freePort, processTree } from "../../scripts/experiment/processes.js";
 import { FtpSession } from "./ftp_client.js";
 
-/** Files that clients find; `*.key` is denied to them. */
+/** Files that clients find; `*.key` is denied to them unless a server's settings say otherwise. */
 export const publishedFiles: Readonly<Record<string, string>> = {
   "readme.txt": "read me\n",
   "notes.txt.txt": "notes\n",
   "host.key": "not for you\n",
   "server.key.key": "not for you either\n",
   café: "coffee\n",
+  private: "neither\n",
 };
 
 /** A running listener. Needs root: vsftpd changes users and its root folder. */
@@ -39,14 +40,18 @@ export class VsftpdServer {
     this.#folder = folder;
   }
 
-  static async start(executable: string): Promise<VsftpdServer> {
+  /** @param more settings beside the usual ones, or instead of them; null: leaves one out */
+  static async start(
+    executable: string,
+    more: Readonly<Record<string, string | null>> = {},
+  ): Promise<VsftpdServer> {
     const folder = mkdtempSync(join(tmpdir(), "polus-vsftpd-"));
     const port = await freePort();
     const root = join(folder, "files");
     const empty = join(folder, "empty");
     // vsftpd insists that the users it becomes cannot write to these.
     for (const path of [folder, root, empty]) mkdirSync(path, { recursive: true, mode: 0o755 });
-    const settings = {
+    const settings: Readonly<Record<string, string | number | null>> = {
       listen: "YES",
       listen_address: "127.0.0.1",
       listen_port: port,
@@ -62,8 +67,11 @@ export class VsftpdServer {
       deny_file: "*.key",
       xferlog_enable: "YES",
       vsftpd_log_file: join(folder, "log"),
+      ...more,
     };
-    const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+    const lines = Object.entries(settings)
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => `${name}=${value}\n`);
     const file = join(folder, "vsftpd.conf");
     writeFileSync(file, lines.join(""), { mode: 0o600 });
     for (const [name, text] of Object.entries(publishedFiles)) {

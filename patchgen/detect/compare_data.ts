@@ -5,12 +5,16 @@ import type { VariableShape } from "./debug_facts.js";
 import type { Version } from "./compare_unit.js";
 import { dataOf, groupFunctions, type DataItem } from "./unit_symbols.js";
 
-/** `changedTypes`: names of the types that differ between the versions. */
+/**
+ * @param changedTypes names of the types that differ between the versions
+ * @param neverWritten statics that the old unit never writes
+ */
 export function compareData(
   before: Version | null,
   after: Version | null,
   oldSymbols: UnitSymbols,
   changedTypes: ReadonlySet<string>,
+  neverWritten: ReadonlySet<string>,
 ): readonly DataChange[] {
   const old = byKey(before);
   const now = byKey(after);
@@ -32,7 +36,7 @@ export function compareData(
       static: named.item.static,
       function: named.function,
       how,
-      readOnly: named.item.readOnly,
+      readOnly: named.item.readOnly || (named.function === null && neverWritten.has(named.name)),
       oldSymbol: was === undefined ? null : symbolOf(oldSymbols, named.name, named.function),
       oldSize: was?.item.size ?? 0,
       newSize: is?.item.size ?? 0,

@@ -19,14 +19,22 @@ export type UnitDifference = Omit<UnitChange, "source" | "old" | "new"> & {
 const nothing: UnitBuild = { meaning: [], binary: [], assembly: "" };
 const noSymbols: UnitSymbols = { functions: [], data: [] };
 
-/** `null`: that version does not have the unit. */
-export function compareUnit(before: Version | null, after: Version | null): UnitDifference {
+/**
+ * `null`: that version does not have the unit.
+ * @param neverWritten statics that the old unit never writes
+ */
+export function compareUnit(
+  before: Version | null,
+  after: Version | null,
+  neverWritten: ReadonlySet<string> = new Set(),
+): UnitDifference {
   const old = before?.build ?? nothing;
   const now = after?.build ?? nothing;
   const types = compareTypes(before?.facts.types ?? [], after?.facts.types ?? []);
   const oldSymbols = symbolsOf(before);
   const newSymbols = symbolsOf(after);
-  const data = compareData(before, after, oldSymbols, new Set(types.map((type) => type.name)));
+  const changedTypes = new Set(types.map((type) => type.name));
+  const data = compareData(before, after, oldSymbols, changedTypes, neverWritten);
   const referring = referrersOf(data, now.meaning);
   return {
     functions: compareFunctions(old, now, referring, before, after),

@@ -9,6 +9,7 @@ import { readDebugFacts } from "./debug_facts.js";
 import { IncludedFiles, isSameText } from "./included_files.js";
 import { cacheKey, ResultCache } from "./result_cache.js";
 import { inParallel, pairsOf, type UnitPair } from "./unit_pairs.js";
+import { neverWritten } from "./never_written.js";
 import { buildUnit, preprocessedHash, withLinked, type PlacedUnit } from "./unit_build.js";
 
 export interface DetectRequest {
@@ -86,9 +87,26 @@ async function differenceOf(
     return JSON.parse(kept) as UnitDifference;
   }
   const [before, after] = await Promise.all([version(pair.old, pool), version(pair.new, pool)]);
-  const difference = await before((old) => after((now) => compareUnit(old, now)));
+  const difference = await before((old) =>
+    after(async (now) => {
+      const found = compareUnit(old, now);
+      const unwritten =
+        pair.old === null
+          ? new Set<string>()
+          : await neverWritten(pair.old, candidates(found), pool.cancel);
+      return unwritten.size === 0 ? found : compareUnit(old, now, unwritten);
+    }),
+  );
   await cache.put(key, JSON.stringify(difference));
   return difference;
+}
+
+/** What would be treated otherwise if the program never wrote it. */
+function candidates({ data }: UnitDifference): readonly string[] {
+  return data
+    .filter(({ how }) => how === "grown" || how === "layout" || how === "initialiser")
+    .filter(({ static: local, function: host, readOnly }) => local && host === null && !readOnly)
+    .map(({ name }) => name);
 }
 
 type WithVersion = <T>(use: (version: Version | null) => T | Promise<T>) => Promise<T>;

@@ -57,7 +57,8 @@ export async function preprocessedHash(pool: CompilerPool, placed: PlacedUnit): 
   return hash.digest("hex");
 }
 
-function optionsThatMatter({ root, unit }: PlacedUnit): readonly string[] {
+/** Options that say how the preprocessed text is compiled; the compiler first. */
+export function optionsThatMatter({ root, unit }: PlacedUnit): readonly string[] {
   const kept: string[] = [];
   for (let at = 0; at < unit.arguments.length; at++) {
     const word = unit.arguments[at] ?? "";

@@ -130,8 +130,8 @@ async function loadUnits(
   }
   let toRead = unitsToExtract(detection, plan);
   for (;;) {
-    for (const translation of toRead) {
-      request.progress?.(loaded.size, loaded.size + toRead.length, translation.source);
+    for (const [at, translation] of toRead.entries()) {
+      request.progress?.(at, toRead.length, translation.source);
       const change = detection.units.find(({ source }) => source === translation.source) ?? null;
       const preprocessed = await preprocess(detection.new.root, translation, cancel);
       const unit = new Unit(translation.source, preprocessed, change);

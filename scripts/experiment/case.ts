@@ -20,13 +20,37 @@ export interface LiveSession {
   close(): void;
 }
 
+/** One of the updates that lead from the old version to the new one. */
+export interface UpdateFiles {
+  readonly name: string;
+  /** Absolute paths of the script and of the shared object that it names. */
+  readonly script: string;
+  readonly object: string;
+  /** Lines that are not blank. */
+  readonly lines: {
+    readonly generated: number;
+    readonly cByHand: number;
+    readonly scriptByHand: number;
+  };
+  /** How long `polus patchgen` and `polus build` took; null: the update is written by hand. */
+  readonly constructSeconds: number | null;
+  /** Changed functions whose old version something goes on executing; null: nobody has counted. */
+  readonly unreached: number | null;
+}
+
 /** What a case is run with. */
 export interface Built {
   /** Executables of the two versions. */
   readonly oldVersion: string;
   readonly newVersion: string;
-  /** The update's shared object. */
-  readonly patch: string;
+  /** In the order in which they are applied. */
+  readonly updates: readonly UpdateFiles[];
+}
+
+export interface PrepareOptions {
+  readonly say: (text: string) => void;
+  /** Construct patches without what an earlier construction has found out. */
+  readonly anew: boolean;
 }
 
 /** `S`: the case's own kind of server. */
@@ -34,19 +58,22 @@ export interface ServerCase<S extends RunningServer> {
   readonly name: string;
   /** Server, versions and update in a line. */
   readonly title: string;
-  /** The update, seen from the root of the checkout: its script first, then the C that is written by hand. */
-  readonly sources: readonly string[];
   /** What new connections see of the two versions. */
-  readonly seen: { readonly oldVersion: string; readonly newVersion: string };
+  readonly seen: {
+    readonly oldVersion: string;
+    readonly newVersion: string;
+    /** With each but the last of several updates. */
+    readonly between?: readonly string[];
+  };
   /** Whether `polus run` does, or new processes must be updated as they start: `polus watch`. */
   readonly applies: "run" | "watch";
   /** Where `polus rollback --to` leads; null: the newest update's start. */
   readonly rollbackTo: string | null;
-  /** Types and globals that the update changes. */
+  /** Types and globals that the updates change. */
   readonly types: number;
   readonly globals: number;
   /** Builds what is needed, outside the checkout; or says why it cannot. */
-  prepare(say: (text: string) => void): Built | { readonly missing: string };
+  prepare(options: PrepareOptions): Built | { readonly missing: string };
   start(executable: string): Promise<S>;
   /** What a new connection shows of the version that serves it. */
   observe(server: S): Promise<string>;

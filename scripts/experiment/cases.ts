@@ -1,16 +1,17 @@
 /** The cases of the experiment. */
 import { httpdCase } from "../../examples/httpd/case.js";
+import { opensshConstructed } from "../../examples/openssh/constructed.js";
 import { opensshExecutes, opensshForks } from "../../examples/openssh/case.js";
 import { vsftpdMatcher, vsftpdSeries } from "../../examples/vsftpd/case.js";
+import { vsftpdSteps } from "../../examples/vsftpd/steps.js";
 import { runCase, type CaseReport, type RunOptions } from "./run.js";
-import type { Built, RunningServer, ServerCase } from "./case.js";
+import type { Built, PrepareOptions, RunningServer, ServerCase } from "./case.js";
 
 /** A case whose kind of server is nobody else's business. */
 export interface AnyCase {
   readonly name: string;
   readonly title: string;
-  readonly sources: readonly string[];
-  prepare(say: (text: string) => void): Built | { readonly missing: string };
+  prepare(options: PrepareOptions): Built | { readonly missing: string };
   run(built: Built, options: RunOptions): Promise<CaseReport>;
 }
 
@@ -18,8 +19,7 @@ function anyCase<S extends RunningServer>(of: ServerCase<S>): AnyCase {
   return {
     name: of.name,
     title: of.title,
-    sources: of.sources,
-    prepare: (say) => of.prepare(say),
+    prepare: (options) => of.prepare(options),
     run: (built, options) => runCase(of, built, options),
   };
 }
@@ -27,6 +27,8 @@ function anyCase<S extends RunningServer>(of: ServerCase<S>): AnyCase {
 export const cases: readonly AnyCase[] = [
   anyCase(vsftpdMatcher),
   anyCase(vsftpdSeries),
+  anyCase(vsftpdSteps),
+  anyCase(opensshConstructed),
   anyCase(opensshForks),
   anyCase(opensshExecutes),
   anyCase(httpdCase("prefork")),

@@ -42,7 +42,7 @@ let failed = false;
 const selected = chosen();
 if (!values.json) process.stdout.write(`${describeMachine()}\n\n`);
 for (const one of selected) {
-  const built = one.prepare(say);
+  const built = one.prepare({ say, anew: true });
   if ("missing" in built) {
     missing = true;
     say(`${one.name}: ${built.missing}`);
@@ -58,8 +58,6 @@ for (const one of selected) {
     continue;
   }
   failed ||= report.problems.length > 0;
-  process.stdout.write(
-    values.json ? `${JSON.stringify(report)}\n` : `${caseSection(report, one.sources)}\n`,
-  );
+  process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : `${caseSection(report)}\n`);
 }
 process.exitCode = failed ? 1 : missing ? 3 : 0;

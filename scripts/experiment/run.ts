@@ -1,10 +1,16 @@
 /** Runs one case: load and live sessions through update, rollback and update, then a comparison with the new build. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Built, LiveSession, RunningServer, ServerCase } from "./case.js";
+import type { Built, LiveSession, RunningServer, ServerCase, UpdateFiles } from "./case.js";
 import { comparePairs, type Comparison } from "./compare.js";
 import { Load, type PhaseFigures } from "./load.js";
 import { memoryOf } from "./processes.js";
-import { Operator, type Applied } from "./update.js";
+import { Operator, together, type Applied } from "./update.js";
+
+/** One update of a case: what it is, and what it took to apply it and to take it back. */
+export interface UpdateReport extends UpdateFiles {
+  readonly applied: Applied;
+  readonly undone: Applied;
+}
 
 /** What a case has shown. */
 export interface CaseReport {
@@ -12,6 +18,8 @@ export interface CaseReport {
   readonly title: string;
   readonly types: number;
   readonly globals: number;
+  readonly updates: readonly UpdateReport[];
+  /** All updates together. */
   readonly apply: Applied;
   readonly rollback: Applied;
   readonly again: Applied;
@@ -93,7 +101,14 @@ export async function runCase<S extends RunningServer>(
       await delay(seconds * 1000);
       await expectSeen(phase, wanted);
     };
-    const during = async (phase: string, change: () => Promise<Applied>): Promise<Applied> => {
+    const { oldVersion, newVersion, between = [] } = of.seen;
+    const versions = [oldVersion, ...between, newVersion];
+    const seenWith = async (active: number): Promise<void> => {
+      // The first and the last are looked at in a quiet phase.
+      if (active === 0 || active === built.updates.length) return;
+      await expectSeen(`with ${active} updates`, versions[active] ?? newVersion);
+    };
+    const during = <T>(phase: string, change: () => Promise<T>): Promise<T> => {
       say(`${of.name}: ${phase}`);
       load.begin(phase);
       return change();
@@ -101,10 +116,10 @@ export async function runCase<S extends RunningServer>(
     await delay(seconds * 1000);
     await expectSeen("before", of.seen.oldVersion);
     const memoryBefore = memoryOf(running.processes());
-    const apply = await during("applying", () => operator.apply(running));
+    const applied = await during("applying", () => operator.apply(running, seenWith));
     const memoryAdded = memoryOf(running.processes()) - memoryBefore;
     await quiet("updated", of.seen.newVersion);
-    const rollback = await during("rolling back", () => operator.rollBack(running));
+    const undone = await during("rolling back", () => operator.rollBack(running, seenWith));
     await quiet("rolled back", of.seen.oldVersion);
     const again = await during("applying again", () => operator.apply(running));
     await quiet("updated again", of.seen.newVersion);
@@ -122,14 +137,21 @@ export async function runCase<S extends RunningServer>(
       if (failed > 0)
         problems.push(`${failed} requests failed in phase "${phase}": ${firstFailure}`);
     }
+    const updates = built.updates.flatMap((update, index): readonly UpdateReport[] => {
+      const [one, other] = [applied[index], undone[built.updates.length - 1 - index]];
+      return one === undefined || other === undefined
+        ? []
+        : [{ ...update, applied: one, undone: other }];
+    });
     return {
       name: of.name,
       title: of.title,
       types: of.types,
       globals: of.globals,
-      apply,
-      rollback,
-      again,
+      updates,
+      apply: together(applied),
+      rollback: together(undone),
+      again: together(again),
       phases,
       comparison,
       memoryAdded,

@@ -1,10 +1,7 @@
 /** What a case has shown, as text: for a person, and as rows of BENCHMARKS.md. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { projectRoot } from "../demonstration/polus.js";
 import type { Spread } from "./compare.js";
 import type { PhaseFigures } from "./load.js";
-import type { CaseReport } from "./run.js";
+import type { CaseReport, UpdateReport } from "./run.js";
 
 /** Cells in columns, as Markdown has it. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -40,31 +37,27 @@ function phaseRow(phase: PhaseFigures): readonly string[] {
   ];
 }
 
-/** Lines that are not blank: those of the C that is written by hand, and those of the script. */
-export function countLines(sources: readonly string[]): {
-  readonly c: number;
-  readonly script: number;
-} {
-  let c = 0;
-  let script = 0;
-  for (const source of sources) {
-    const lines = readFileSync(join(projectRoot, source), "utf8")
-      .split("\n")
-      .filter((line) => line.trim() !== "").length;
-    if (source.endsWith(".polus")) script += lines;
-    else c += lines;
-  }
-  return { c, script };
+function updateRow(update: UpdateReport): readonly string[] {
+  const { lines, constructSeconds, applied, undone } = update;
+  return [
+    update.name,
+    String(applied.functions),
+    String(lines.generated),
+    String(lines.cByHand),
+    String(lines.scriptByHand),
+    constructSeconds === null ? "by hand" : time(constructSeconds * 1e6),
+    time(applied.wallMs * 1000),
+    time(undone.wallMs * 1000),
+    update.unreached === null ? "" : String(update.unreached),
+  ];
 }
 
 /** A section about one case. */
-export function caseSection(report: CaseReport, sources: readonly string[]): string {
+export function caseSection(report: CaseReport): string {
   const { apply, rollback, again, comparison } = report;
-  const lines = countLines(sources);
   const held = report.heldAtStart;
   const facts = [
-    `Changed: functions ${apply.functions}, types ${report.types}, globals ${report.globals}; written by hand: ` +
-      `${lines.c} lines of C and ${lines.script} of script.`,
+    `Changed: functions ${apply.functions}, types ${report.types}, globals ${report.globals}.`,
     `Sessions alive through update, rollback and update: ${report.sessions.join(", ")}.`,
     `Memory added: ${(report.memoryAdded / 1024).toFixed(0)} KiB in all processes.`,
     ...(held.length === 0
@@ -88,6 +81,14 @@ export function caseSection(report: CaseReport, sources: readonly string[]): str
   ] as const;
   return [
     `### ${report.name}: ${report.title}\n\n`,
+    table(
+      [
+        ...["update", "functions", "lines generated", "lines of C by hand", "of script by hand"],
+        ...["time to construct", "to apply", "to roll back", "changed functions not reached"],
+      ],
+      report.updates.map(updateRow),
+    ),
+    "\n",
     table(
       ["", "time", "without start-up", "longest stall of a thread", "processes"],
       commands.map(([name, one]) => [

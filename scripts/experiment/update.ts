@@ -1,12 +1,12 @@
 /** Applies a case's update to a server and takes it back, as an operator would. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { polus, projectRoot, type PolusRun } from "../demonstration/polus.js";
-import type { Built, RunningServer, ServerCase } from "./case.js";
+import type { Built, RunningServer, ServerCase, UpdateFiles } from "./case.js";
 
 /** What a command did, or several together. */
 export interface Applied {
@@ -19,6 +19,21 @@ export interface Applied {
   /** The longest that a thread was held. */
   readonly stallUs: number;
 }
+
+/** What several updates took together. */
+export function together(steps: readonly Applied[]): Applied {
+  const own = steps.map(({ ownMs }) => ownMs);
+  return {
+    wallMs: steps.reduce((sum, { wallMs }) => sum + wallMs, 0),
+    ownMs: own.includes(null) ? null : own.reduce<number>((sum, ms) => sum + (ms ?? 0), 0),
+    processes: Math.max(...steps.map(({ processes }) => processes)),
+    functions: steps.reduce((sum, { functions }) => sum + functions, 0),
+    stallUs: Math.max(...steps.map(({ stallUs }) => stallUs)),
+  };
+}
+
+type Seen = (active: number) => Promise<void>;
+const unseen: Seen = () => Promise.resolve();
 
 function numberOf(line: Record<string, unknown> | undefined, name: string): number {
   const value = line?.[name];
@@ -46,7 +61,7 @@ function parse(line: string): Record<string, unknown> {
 /** An operator with a case's script, patch and old program in a folder of its own. */
 export class Operator<S extends RunningServer> {
   private readonly folder = mkdtempSync(join(tmpdir(), "polus-update-"));
-  private readonly script: string;
+  private readonly scripts: readonly string[];
   /** The old version, under a path that nothing else on this machine runs: a watch finds programs by theirs. */
   readonly executable: string;
   private watch: ChildProcess | null = null;
@@ -57,28 +72,44 @@ export class Operator<S extends RunningServer> {
     private readonly of: ServerCase<S>,
     built: Built,
   ) {
-    const [script = ""] = of.sources;
-    this.script = join(this.folder, basename(script));
     this.executable = join(this.folder, basename(built.oldVersion));
     copyFileSync(built.oldVersion, this.executable);
-    const text = readFileSync(join(projectRoot, script), "utf8");
-    const name = `exe "${basename(built.oldVersion)}"`;
+    this.scripts = built.updates.map((update, index) => this.install(update, String(index)));
+  }
+
+  /** A copy of script and object, for the program under its path here. */
+  private install({ script, object }: UpdateFiles, place: string): string {
+    const folder = join(this.folder, place);
+    mkdirSync(folder);
+    const text = readFileSync(script, "utf8");
+    const name = `exe "${basename(this.executable)}"`;
     if (!text.includes(name)) throw new Error(`${script} does not say ${name}`);
-    writeFileSync(this.script, text.replace(name, `exe "${this.executable}"`));
-    copyFileSync(built.patch, join(this.folder, basename(built.patch)));
+    const installed = join(folder, basename(script));
+    writeFileSync(installed, text.replace(name, `exe "${this.executable}"`));
+    copyFileSync(object, join(folder, basename(object)));
+    return installed;
   }
 
-  apply(server: S): Promise<Applied> {
-    return this.of.applies === "run" ? this.run(server) : this.beginWatch();
+  /**
+   * Applies all updates, one after another; of each what it took.
+   * @param seen called with each: how many are active
+   */
+  async apply(server: S, seen: Seen = unseen): Promise<readonly Applied[]> {
+    const applied: Applied[] = [];
+    for (const script of this.scripts) {
+      applied.push(
+        this.of.applies === "run"
+          ? changed(await polus("run", script, "--pid", String(server.pid), "--yes"))
+          : await this.beginWatch(script),
+      );
+      await seen(applied.length);
+    }
+    return applied;
   }
 
-  private async run(server: S): Promise<Applied> {
-    return changed(await polus("run", this.script, "--pid", String(server.pid), "--yes"));
-  }
-
-  private async beginWatch(): Promise<Applied> {
+  private async beginWatch(script: string): Promise<Applied> {
     const begun = performance.now();
-    const watch = spawn(`${projectRoot}/bin/polus`, ["watch", this.script, "--json"], {
+    const watch = spawn(`${projectRoot}/bin/polus`, ["watch", script, "--json"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.watch = watch;
@@ -110,12 +141,20 @@ export class Operator<S extends RunningServer> {
     return { wallMs, ownMs: null, processes, functions, stallUs };
   }
 
-  /** Ends a watch, too. The update says `scope tree`, so that the sessions come along. */
-  async rollBack(server: S): Promise<Applied> {
+  /**
+   * Takes all updates back, the newest first; of each what it took. Ends a watch, too. The updates say
+   * `scope tree`, so that the sessions come along.
+   */
+  async rollBack(server: S, seen: Seen = unseen): Promise<readonly Applied[]> {
     await this.endWatch();
     const { rollbackTo } = this.of;
     const to = rollbackTo === null ? [] : ["--to", rollbackTo];
-    return changed(await polus("rollback", "--pid", String(server.pid), ...to));
+    const undone: Applied[] = [];
+    for (let left = this.scripts.length - 1; left >= 0; left--) {
+      undone.push(changed(await polus("rollback", "--pid", String(server.pid), ...to)));
+      await seen(left);
+    }
+    return undone;
   }
 
   private async endWatch(): Promise<void> {

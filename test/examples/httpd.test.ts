@@ -14,7 +14,7 @@ const least: Readonly<Record<Mpm, number>> = { prefork: 5, worker: 3, event: 3 }
 
 for (const mpm of ["prefork", "worker", "event"] as const) {
   const of = httpdCase(mpm);
-  const built = of.prepare(quiet);
+  const built = of.prepare({ say: quiet, anew: false });
   if ("missing" in built) {
     process.stdout.write(`${built.missing}\n`);
     test(`httpd is left out for a reason, ${mpm}`, () => assert.ok(built.missing.length > 0));

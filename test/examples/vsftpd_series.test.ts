@@ -6,7 +6,7 @@ import { vsftpdSeries } from "../../examples/vsftpd/case.js";
 import { runCase } from "../../scripts/experiment/run.js";
 
 const quiet = (): void => undefined;
-const built = vsftpdSeries.prepare(quiet);
+const built = vsftpdSeries.prepare({ say: quiet, anew: false });
 
 if ("missing" in built) {
   process.stdout.write(`${built.missing}\n`);

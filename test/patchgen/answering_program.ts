@@ -20,6 +20,7 @@ static inline int doubled(int a) { return a * FACTOR; }
 int total = 100;
 static int calls, steps = 1;
 static const int bonus[] = { 10, 20, 30 };
+static int prices[] = { 70, 80 };
 static int small(int a) { return a + 1; }
 /* Counts. */
 static __attribute__((noinline)) int counted(int a)
@@ -47,6 +48,7 @@ int lookup(int n)
   if (n == 9) return scaled(n, 3);
   if (n == 10) return total;
   if (n == 11) return calls;
+  if (n == 12) return prices[n % (sizeof prices / sizeof *prices)];
   for (last = entries; last < entries + 2; last++)
     if (last->key == n) return last->act(n);
   return counted(n);

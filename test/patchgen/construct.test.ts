@@ -71,6 +71,12 @@ const pairs: readonly Pair[] = [
     answers: [9, 20, 9],
   },
   {
+    what: "a table that grows in front, and that nothing writes",
+    change: [["table.c", "{ 70, 80 }", "{ 60, 70, 80 }"]],
+    question: 12,
+    answers: [70, 60, 70],
+  },
+  {
     what: "other parameters",
     change: [
       ["table.c", "int counted(int a)\n", "int counted(int a, long b)\n"],

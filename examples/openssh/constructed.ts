@@ -1,0 +1,68 @@
+/** The experiment's cases of sshd whose updates polus constructs: single security patches of Debian's series. */
+import { once } from "node:events";
+import { dirname, join } from "node:path";
+import type { ServerCase } from "../../scripts/experiment/case.js";
+import { constructUpdates } from "../../scripts/experiment/construct.js";
+import { runBuild } from "../../scripts/experiment/processes.js";
+import { openCommand, openSftpClient, openTransfer } from "./case.js";
+import { ecdsaKey, SshdServer } from "./server.js";
+
+/** Whether a key on a curve that the allowlist does not name is good for a log-in all the same. */
+async function tryOtherCurve(server: SshdServer): Promise<string> {
+  const child = server.client([], "exec true", ecdsaKey);
+  child.stdout?.resume();
+  child.stderr?.resume();
+  child.stdin?.end();
+  const [code] = (await once(child, "close")) as [number | null];
+  return code === 0 ? "accepted" : "refused";
+}
+
+/** Two patches, one after another; what the second one changes needs a certificate with odd names to be seen. */
+export const opensshConstructed: ServerCase<SshdServer> = {
+  name: "openssh-constructed",
+  title: "openssh 9.2p1, CVE-2026-35387 and CVE-2026-35414 of Debian, constructed; sshd -r",
+  applies: "run",
+  rollbackTo: null,
+  types: 0,
+  globals: 0,
+  seen: { oldVersion: "accepted", newVersion: "refused", between: ["refused"] },
+  prepare: (options) => {
+    if (process.getuid?.() !== 0) return { missing: "sshd separates privileges, which needs root" };
+    options.say("openssh: getting the sources and building them (minutes, the first time)");
+    const folders: string[] = [];
+    for (const version of ["before-ecdsa", "before-principals", "after-principals"]) {
+      const build = runBuild("scripts/build-server", `openssh-${version}`);
+      if ("missing" in build) return build;
+      folders.push(build.folder);
+    }
+    const [base = "", ecdsa = "", principals = ""] = folders;
+    const binary = join(base, "sshd");
+    return {
+      oldVersion: binary,
+      newVersion: join(principals, "sshd"),
+      updates: constructUpdates({
+        ...options,
+        base,
+        binary,
+        steps: [
+          { name: "ecdsa", version: ecdsa },
+          { name: "principals", version: principals },
+        ],
+        folder: join(dirname(base), "openssh-constructed"),
+      }),
+    };
+  },
+  start: (executable) =>
+    SshdServer.start(executable, "forks", {
+      PubkeyAcceptedAlgorithms: "ssh-ed25519,ecdsa-sha2-nistp521",
+    }),
+  observe: tryOtherCurve,
+  openSessions: async (server) => [
+    await openCommand(server, "a running command"),
+    await openTransfer(server, "a file transfer"),
+  ],
+  openClients: async (server) => [
+    await openSftpClient(server, "sftp 1"),
+    await openSftpClient(server, "sftp 2"),
+  ],
+};

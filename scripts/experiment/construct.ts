@@ -1,0 +1,102 @@
+/** Constructs a case's updates from the sources of its versions, as a developer would: `polus patchgen`, `polus build`. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { projectRoot } from "../demonstration/polus.js";
+import type { PrepareOptions, UpdateFiles } from "./case.js";
+import { countLines } from "./hand_written.js";
+
+/** A version to go to. */
+export interface ConstructedStep {
+  readonly name: string;
+  /** Its source, built, with a `compile_commands.json`. */
+  readonly version: string;
+  /** A unified diff against the constructed patch, seen from the checkout's root: what a person has decided. */
+  readonly adjustment?: string;
+}
+
+export interface ConstructRequest extends PrepareOptions {
+  /** The first version's source, and the program that was built of it and runs. */
+  readonly base: string;
+  readonly binary: string;
+  /** One after another; each update expects those before it. */
+  readonly steps: readonly ConstructedStep[];
+  /** Made anew. */
+  readonly folder: string;
+}
+
+const timeLimitMs = 600_000;
+
+/** @throws when a command fails */
+export function constructUpdates(request: ConstructRequest): readonly UpdateFiles[] {
+  const { base, binary, steps, folder, say, anew } = request;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const environment = anew
+    ? { ...process.env, XDG_CACHE_HOME: join(folder, "cache") }
+    : process.env;
+  const polus = (...words: readonly string[]): string => {
+    const { status, stdout, stderr, error } = spawnSync(`${projectRoot}/bin/polus`, words, {
+      encoding: "utf8",
+      env: environment,
+      timeout: timeLimitMs,
+      maxBuffer: 1 << 26,
+    });
+    if (status === 0) return stdout;
+    throw new Error(`polus ${words.join(" ")} failed: ${error?.message ?? stderr.slice(-4000)}`);
+  };
+  const updates: UpdateFiles[] = [];
+  const after: string[] = [];
+  let old = base;
+  for (const { name, version, adjustment } of steps) {
+    say(`constructing ${name}`);
+    const out = join(folder, name);
+    const begun = performance.now();
+    polus(
+      ...["patchgen", "--old", old, "--new", version, "--binary", binary, "--out", out],
+      ...after.flatMap((one) => ["--after", one]),
+    );
+    const generated = readdirSync(out)
+      .filter((file) => file.endsWith(".c") || file.endsWith(".polus"))
+      .reduce((sum, file) => sum + countLines(readFileSync(join(out, file), "utf8")), 0);
+    const byHand = adjustment === undefined ? null : adjust(out, join(projectRoot, adjustment));
+    polus("build", out);
+    updates.push({
+      name,
+      script: join(out, "update.polus"),
+      object: join(out, "update.so"),
+      lines: {
+        generated,
+        cByHand: byHand?.c ?? 0,
+        scriptByHand: byHand?.script ?? 0,
+      },
+      constructSeconds: (performance.now() - begun) / 1000,
+      unreached: countUnreached(readFileSync(join(out, "report.md"), "utf8")),
+    });
+    after.push(out);
+    old = version;
+  }
+  rmSync(join(folder, "cache"), { recursive: true, force: true });
+  return updates;
+}
+
+/** Applies the diff; the lines that it adds. */
+function adjust(out: string, file: string): { readonly c: number; readonly script: number } {
+  const { status, stdout, stderr } = spawnSync(
+    "patch",
+    ["-p1", "--no-backup-if-mismatch", "-d", out, "-i", file],
+    { encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`${file} does not fit any more: ${stdout}${stderr}`);
+  const lines = { c: 0, script: 0 };
+  let inScript = false;
+  for (const line of readFileSync(file, "utf8").split("\n")) {
+    if (line.startsWith("+++ ")) inScript = line.includes(".polus");
+    else if (line.startsWith("+") && line.trim() !== "+") lines[inScript ? "script" : "c"]++;
+  }
+  return lines;
+}
+
+function countUnreached(report: string): number {
+  return report.split("\n").filter((line) => / is not reached: /.test(line)).length;
+}

@@ -1,0 +1,28 @@
+/** Updates that are written by hand: what is counted of them. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { projectRoot } from "../demonstration/polus.js";
+import type { UpdateFiles } from "./case.js";
+
+/** Lines of a text that are not blank. */
+export function countLines(text: string): number {
+  return text.split("\n").filter((line) => line.trim() !== "").length;
+}
+
+/**
+ * @param sources seen from the root of the checkout: the script first, then the C
+ * @param object the shared object that the script names
+ */
+export function handWritten(sources: readonly string[], object: string): UpdateFiles {
+  const [script = "", ...code] = sources.map((source) => join(projectRoot, source));
+  const lines = (files: readonly string[]): number =>
+    files.reduce((sum, file) => sum + countLines(readFileSync(file, "utf8")), 0);
+  return {
+    name: "update",
+    script,
+    object,
+    lines: { generated: 0, cByHand: lines(code), scriptByHand: lines([script]) },
+    constructSeconds: null,
+    unreached: null,
+  };
+}
