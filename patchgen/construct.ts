@@ -23,6 +23,7 @@ import {
   versionFile,
   type VersionFile,
 } from "./output/version_file.js";
+import { ofProgram } from "./redirect/members.js";
 import { planRedirections } from "./redirect/redirect.js";
 import { describeTransfer, type TransferDescription } from "./transfer/describe.js";
 import { planTransfer } from "./transfer/transfer.js";
@@ -76,13 +77,10 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
     progress: (done, total) => progress(`compared ${done} of ${total} units`),
     cancel,
   });
-  progress("looking for what must be carried over");
-  const { detection, transfer } = await planTransfer(
-    detected,
-    new ResultCache(cacheFolder),
-    cancel,
-  );
   const program = programOf(request, old);
+  const own = request.binary === null ? detected : ofProgram(detected, resolve(request.binary));
+  progress("looking for what must be carried over");
+  const { detection, transfer } = await planTransfer(own, new ResultCache(cacheFolder), cancel);
   const version = firstVersion + request.after.length;
   const described = transfer === null ? null : describeTransfer({ transfer, program, version });
   const plan = await redirections(request, detection);

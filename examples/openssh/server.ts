@@ -88,15 +88,7 @@ export class SshdServer {
       `UserKnownHostsFile=${join(this.folder, "known_hosts")}`,
       "LogLevel=ERROR",
     ].flatMap((option) => ["-o", option]);
-    const own = [
-      "-F",
-      "none",
-      "-i",
-      join(this.folder, key),
-      ...options,
-      "-p",
-      String(this.port),
-    ];
+    const own = ["-F", "none", "-i", join(this.folder, key), ...options, "-p", String(this.port)];
     const user = userInfo().username;
     return spawn("ssh", [...own, "-l", user, ...more, "127.0.0.1", command], {
       stdio: ["pipe", "pipe", "pipe"],

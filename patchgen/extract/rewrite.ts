@@ -43,11 +43,12 @@ function renderSegment(unit: Unit, renderer: ItemRenderer, segment: Segment): st
   if (renderings.every(([, { kind }]) => kind === "leave")) {
     return unit.source.text.slice(segment.start, segment.end);
   }
-  const alone = renderings.length === 1;
-  return renderings.map(([item, rendering]) => textOf(unit, item, rendering, alone)).join("\n");
+  const start = renderings.length === 1 ? segment.start : null;
+  return renderings.map(([item, rendering]) => textOf(unit, item, rendering, start)).join("\n");
 }
 
-function textOf(unit: Unit, item: Item, rendering: Rendering, alone: boolean): string {
+/** `start`: where the item's text begins, if it does not share it with others. */
+function textOf(unit: Unit, item: Item, rendering: Rendering, start: number | null): string {
   const { source, tokens } = unit;
   const nothing = { replaced: new Map(), before: new Map(), removed: [], suffix: "" };
   switch (rendering.kind) {
@@ -59,8 +60,11 @@ function textOf(unit: Unit, item: Item, rendering: Rendering, alone: boolean): s
       return renderTokens(tokens, item, nothing);
     case "edit": {
       const { edit, prefix } = rendering;
-      const original = alone ? renderSource(source, tokens, item, edit) : null;
-      return prefix + (original ?? renderTokens(tokens, item, edit));
+      const span = spanOf(tokens, item);
+      const original = start === null ? null : renderSource(source, tokens, item, edit);
+      if (original === null || start === null || span === null)
+        return prefix + renderTokens(tokens, item, edit);
+      return prefix + source.text.slice(start, span.start) + original;
     }
   }
 }
@@ -71,15 +75,36 @@ function segmentsOf(unit: Unit): readonly Segment[] {
   let cursor = 0;
   for (const item of unit.items) {
     if (!unit.isOwn(item)) continue;
-    const span = spanOf(unit.tokens, item) ?? macroSpan(unit, item, cursor);
+    const literal = spanOf(unit.tokens, item) ?? macroSpan(unit, item, cursor);
+    const span = { ...literal, start: beforeMacro(unit, literal.start) };
     const last = segments.at(-1);
-    if (last !== undefined && span.start < last.end) {
+    const before = last?.items.at(-1);
+    const together = before !== undefined && isOneUse(unit, before, item);
+    if (last !== undefined && (span.start < last.end || together)) {
       last.items.push(item);
       last.end = Math.max(last.end, span.end);
     } else segments.push({ ...span, items: [item] });
     cursor = Math.max(cursor, span.end);
   }
   return segments;
+}
+
+/** `DECLARE(int) f(void)` begins with the name of a macro, whose argument is the item's first token. */
+function beforeMacro({ source }: Unit, start: number): number {
+  let at = start;
+  for (;;) {
+    const use = /[A-Za-z_]\w*[ \t]*\([ \t]*$/.exec(source.text.slice(Math.max(at - 128, 0), at));
+    if (use === null) return at;
+    at -= use[0].length;
+  }
+}
+
+/** Whether an item begins in the very use of a macro in which the one before it ends. */
+function isOneUse(unit: Unit, before: Item, item: Item): boolean {
+  const end = unit.tokens[before.last];
+  const start = unit.tokens[item.first];
+  if (end === undefined || start === undefined) return false;
+  return end.offset === null && start.offset === null && end.line === start.line;
 }
 
 /** The place of an item that begins or ends in a macro: from the macro's name behind its arguments. */
