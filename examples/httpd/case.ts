@@ -1,7 +1,8 @@
 /** The experiment's cases of httpd: what changed in its core from one release to the next, for three models. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Built, LiveSession, ServerCase } from "../../scripts/experiment/case.js";
 import type { Client } from "../../scripts/experiment/load.js";
+import { constructUpdates } from "../../scripts/experiment/construct.js";
 import { handWritten } from "../../scripts/experiment/hand_written.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
 import { HttpConnection } from "./connection.js";
@@ -34,6 +35,8 @@ function openSession(server: HttpdServer, what: string): LiveSession {
   return { what, check: request, close };
 }
 
+const needsRoot = "httpd's children change users, which needs root";
+
 const sources = [
   "update.polus",
   "update/headers.c",
@@ -49,8 +52,7 @@ export function prepareHttpd(
   mpm: Mpm,
   say: (text: string) => void,
 ): Built | { readonly missing: string } {
-  if (process.getuid?.() !== 0)
-    return { missing: "httpd's children change users, which needs root" };
+  if (process.getuid?.() !== 0) return { missing: needsRoot };
   say(`httpd, ${mpm}: getting the sources and building them (minutes, the first time)`);
   const build = runBuild("examples/httpd/build", mpm);
   if ("missing" in build) return build;
@@ -58,6 +60,36 @@ export function prepareHttpd(
     oldVersion: join(build.folder, "old/httpd"),
     newVersion: join(build.folder, "new/httpd"),
     updates: [handWritten(sources, join(build.folder, "update.so"))],
+  };
+}
+
+/** The whole release, constructed from the sources of the two versions, for what is built in. */
+export function httpdConstructed(mpm: Mpm): ServerCase<HttpdServer> {
+  return {
+    ...httpdCase(mpm),
+    name: `httpd-constructed-${mpm}`,
+    title: `httpd 2.4.67 to 2.4.68, the whole release, constructed; ${mpm}`,
+    globals: 3,
+    prepare: (options) => {
+      if (process.getuid?.() !== 0) return { missing: needsRoot };
+      options.say(`httpd, ${mpm}: getting the sources and building them (minutes, the first time)`);
+      const old = runBuild("scripts/build-server", `httpd-2.4.67-${mpm}`);
+      if ("missing" in old) return old;
+      const next = runBuild("scripts/build-server", `httpd-2.4.68-${mpm}`);
+      if ("missing" in next) return next;
+      const binary = join(old.folder, "httpd");
+      return {
+        oldVersion: binary,
+        newVersion: join(next.folder, "httpd"),
+        updates: constructUpdates({
+          ...options,
+          base: old.folder,
+          binary,
+          steps: [{ name: "to_2_4_68", version: next.folder }],
+          folder: join(dirname(old.folder), `httpd-constructed-${mpm}`),
+        }),
+      };
+    },
   };
 }
 

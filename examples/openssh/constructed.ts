@@ -5,11 +5,11 @@ import type { ServerCase } from "../../scripts/experiment/case.js";
 import { constructUpdates } from "../../scripts/experiment/construct.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
 import { openCommand, openSftpClient, openTransfer } from "./case.js";
-import { ecdsaKey, SshdServer } from "./server.js";
+import { certifiedKey, SshdServer } from "./server.js";
 
-/** Whether a key on a curve that the allowlist does not name is good for a log-in all the same. */
-async function tryOtherCurve(server: SshdServer): Promise<string> {
-  const child = server.client([], "exec true", ecdsaKey);
+/** Whether a certificate for `other,USER` is good for a log-in by `nobody,USER`. */
+async function tryCertificate(server: SshdServer): Promise<string> {
+  const child = server.client(["-s"], "sftp", certifiedKey);
   child.stdout?.resume();
   child.stderr?.resume();
   child.stdin?.end();
@@ -17,7 +17,7 @@ async function tryOtherCurve(server: SshdServer): Promise<string> {
   return code === 0 ? "accepted" : "refused";
 }
 
-/** Two patches, one after another; what the second one changes needs a certificate with odd names to be seen. */
+/** Two patches, one after another; only a forged signature would show the first one. */
 export const opensshConstructed: ServerCase<SshdServer> = {
   name: "openssh-constructed",
   title: "openssh 9.2p1, CVE-2026-35387 and CVE-2026-35414 of Debian, constructed; sshd -r",
@@ -25,7 +25,7 @@ export const opensshConstructed: ServerCase<SshdServer> = {
   rollbackTo: null,
   types: 0,
   globals: 0,
-  seen: { oldVersion: "accepted", newVersion: "refused", between: ["refused"] },
+  seen: { oldVersion: "accepted", newVersion: "refused", between: ["accepted"] },
   prepare: (options) => {
     if (process.getuid?.() !== 0) return { missing: "sshd separates privileges, which needs root" };
     options.say("openssh: getting the sources and building them (minutes, the first time)");
@@ -52,11 +52,8 @@ export const opensshConstructed: ServerCase<SshdServer> = {
       }),
     };
   },
-  start: (executable) =>
-    SshdServer.start(executable, "forks", {
-      PubkeyAcceptedAlgorithms: "ssh-ed25519,ecdsa-sha2-nistp521",
-    }),
-  observe: tryOtherCurve,
+  start: (executable) => SshdServer.start(executable, "forks"),
+  observe: tryCertificate,
   openSessions: async (server) => [
     await openCommand(server, "a running command"),
     await openTransfer(server, "a file transfer"),

@@ -5,20 +5,31 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { Daemon } from "../../scripts/experiment/daemon.js";
 import { freePort } from "../../scripts/experiment/processes.js";
+import { certify } from "./certificate.js";
 import { offeredKeyExchange } from "./probe.js";
 
-/** A key pair in a file; `kind` in ssh-keygen's words. */
-function makeKey(path: string, ...kind: readonly string[]): void {
+function makeKey(path: string): void {
   const { status, stderr } = spawnSync(
     "ssh-keygen",
-    ["-q", "-t", ...kind, "-N", "", "-C", "polus", "-f", path],
+    ["-q", "-t", "ed25519", "-N", "", "-C", "polus", "-f", path],
     { encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`ssh-keygen failed: ${stderr}`);
 }
 
-/** A key on a curve of 256 bits, which the user may log in with, too. */
-export const ecdsaKey = "ecdsa_key";
+/** A key with a certificate that is good for the user only before CVE-2026-35414 was fixed. */
+export const certifiedKey = "certified_key";
+
+/** Makes that key; the line by which authorized_keys trusts its authority. */
+function makeCertifiedKey(folder: string): string {
+  const key = join(folder, certifiedKey);
+  makeKey(key);
+  const { username } = userInfo();
+  // The certificate names one principal, which is not among the two of the list.
+  const { line, authority } = certify(readFileSync(`${key}.pub`, "utf8"), `other,${username}`);
+  writeFileSync(`${key}-cert.pub`, line);
+  return `cert-authority,principals="nobody,${username}" ${authority}`;
+}
 
 /** How sshd serves a connection: it executes itself anew, or only forks (`sshd -r`). */
 export type Serving = "executes" | "forks";
@@ -35,20 +46,13 @@ export class SshdServer {
     return this.daemon.pid;
   }
 
-  /** @param more settings beside the usual ones */
-  static async start(
-    executable: string,
-    serving: Serving,
-    more: Readonly<Record<string, string>> = {},
-  ): Promise<SshdServer> {
+  static async start(executable: string, serving: Serving): Promise<SshdServer> {
     const folder = mkdtempSync(join(tmpdir(), "polus-sshd-"));
     const port = await freePort();
-    for (const name of ["host_key", "user_key"]) makeKey(join(folder, name), "ed25519");
-    makeKey(join(folder, ecdsaKey), "ecdsa", "-b", "256");
-    const authorized = ["user_key", ecdsaKey].map((name) =>
-      readFileSync(join(folder, `${name}.pub`), "utf8"),
-    );
-    writeFileSync(join(folder, "authorized_keys"), authorized.join(""));
+    for (const name of ["host_key", "user_key"]) makeKey(join(folder, name));
+    const authorized =
+      readFileSync(join(folder, "user_key.pub"), "utf8") + makeCertifiedKey(folder);
+    writeFileSync(join(folder, "authorized_keys"), authorized);
     const settings = {
       ListenAddress: "127.0.0.1",
       Port: port,
@@ -59,7 +63,6 @@ export class SshdServer {
       PidFile: "none",
       MaxStartups: "200:30:400",
       Subsystem: "sftp internal-sftp",
-      ...more,
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`);
     writeFileSync(join(folder, "sshd_config"), lines.join(""), { mode: 0o600 });

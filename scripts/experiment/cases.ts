@@ -1,5 +1,5 @@
 /** The cases of the experiment. */
-import { httpdCase } from "../../examples/httpd/case.js";
+import { httpdCase, httpdConstructed } from "../../examples/httpd/case.js";
 import { opensshConstructed } from "../../examples/openssh/constructed.js";
 import { opensshExecutes, opensshForks } from "../../examples/openssh/case.js";
 import { vsftpdMatcher, vsftpdSeries } from "../../examples/vsftpd/case.js";
@@ -31,6 +31,7 @@ export const cases: readonly AnyCase[] = [
   anyCase(opensshConstructed),
   anyCase(opensshForks),
   anyCase(opensshExecutes),
+  anyCase(httpdConstructed("event")),
   anyCase(httpdCase("prefork")),
   anyCase(httpdCase("worker")),
   anyCase(httpdCase("event")),

@@ -3,7 +3,7 @@
 // (the versions are built the first time)
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { httpdCase } from "../../examples/httpd/case.js";
+import { httpdCase, httpdConstructed } from "../../examples/httpd/case.js";
 import type { Mpm } from "../../examples/httpd/server.js";
 import { runCase } from "../../scripts/experiment/run.js";
 
@@ -26,6 +26,20 @@ for (const mpm of ["prefork", "worker", "event"] as const) {
     assert.equal(report.problems, []);
     assert.is(report.apply.functions, 10);
     assert.ok(report.apply.processes >= least[mpm], `${report.apply.processes} processes`);
+    for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
+  });
+}
+
+const constructed = httpdConstructed("event");
+const release = constructed.prepare({ say: quiet, anew: false });
+if ("missing" in release) test.skip("needs httpd, constructed");
+else {
+  test("the whole release, constructed without a line by hand", async () => {
+    const report = await runCase(constructed, release, { seconds: 0.5, pairs: 0, say: quiet });
+    assert.equal(report.problems, []);
+    const [update] = report.updates;
+    assert.is(update?.applied.functions, 22);
+    assert.equal([update?.lines.cByHand, update?.lines.scriptByHand, update?.unreached], [0, 0, 0]);
     for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
   });
 }

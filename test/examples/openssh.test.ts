@@ -10,6 +10,7 @@ import {
   opensshForks,
   prepareOpenssh,
 } from "../../examples/openssh/case.js";
+import { opensshConstructed } from "../../examples/openssh/constructed.js";
 import { offersStrictKex } from "../../examples/openssh/probe.js";
 import { SshdServer } from "../../examples/openssh/server.js";
 import type { Built } from "../../scripts/experiment/case.js";
@@ -78,11 +79,32 @@ function define(built: Built): void {
   });
 }
 
+function defineConstructed(built: Built): void {
+  test("two constructed security fixes in a row: a certificate is refused that was accepted", async () => {
+    const report = await runCase(opensshConstructed, built, { seconds: 0.5, pairs: 0, say: quiet });
+    assert.equal(report.problems, []);
+    assert.equal(
+      report.updates.map(({ name, applied, lines }) => [
+        ...[name, applied.functions, lines.cByHand + lines.scriptByHand],
+      ]),
+      [
+        ["ecdsa", 2, 0],
+        ["principals", 1, 0],
+      ],
+    );
+    for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
+  });
+}
+
 const openssh = prepareOpenssh(quiet);
 if ("missing" in openssh) {
   process.stdout.write(`${openssh.missing}\n`);
   test("OpenSSH is left out for a reason", () => assert.ok(openssh.missing.length > 0));
   for (let i = 0; i < 3; i++) test.skip("needs OpenSSH");
 } else define(openssh);
+
+const constructed = opensshConstructed.prepare({ say: quiet, anew: false });
+if ("missing" in constructed) test.skip("needs OpenSSH");
+else defineConstructed(constructed);
 
 test.run();
