@@ -94,15 +94,39 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
     cancel,
     progress: (done, all, source) => progress(`extracting ${source} (${done + 1} of ${all})`),
   });
-  if (units.length === 0) {
-    throw new PatchgenError(
-      "NOTHING_DIFFERS",
-      `${old.root} and ${next.root} do not differ in what a patch could change`,
-      "see that --old and --new are the versions that are meant",
-    );
-  }
+  if (units.length === 0) throw nothingDiffers(detection, plan);
   const checks = await suggestChecks(detected, cancel);
   return writePatch(request, detection, plan, units, described, checks);
+}
+
+function nothingDiffers(detection: Detection, { unreached }: RedirectPlan): PatchgenError {
+  const trees = `${detection.old.root} and ${detection.new.root}`;
+  const begins = detection.units.flatMap(({ data }) =>
+    data
+      .filter(({ how }) => how === "initialiser")
+      .map(({ name, function: host }) => (host === null ? name : `${name} of ${host}`)),
+  );
+  const [first] = unreached;
+  if (first !== undefined) {
+    return new PatchgenError(
+      "NOTHING_DIFFERS",
+      `${trees} differ in ${first.name} (${first.source}), which no redirection reaches`,
+      first.help,
+      first.name,
+    );
+  }
+  if (begins.length > 0) {
+    return new PatchgenError(
+      "NOTHING_DIFFERS",
+      `${trees} differ only in what ${begins.join(", ")} begins with: the running program keeps what it has there`,
+      "where it must have the new contents, write them by a script's assignment (`polus repl` or a taint's recover block)",
+    );
+  }
+  return new PatchgenError(
+    "NOTHING_DIFFERS",
+    `${trees} do not differ in what a patch could change`,
+    "see that --old and --new are the versions that are meant",
+  );
 }
 
 function programOf({ binary, after }: ConstructRequest, old: Tree): ProgramSymbols {

@@ -16,6 +16,7 @@ import {
   weakref,
 } from "./references.js";
 import { shadowFields } from "./shadow_fields.js";
+import { closingToken } from "./token_walk.js";
 import type { StaticLocal, Unit } from "./unit.js";
 import type { UnitObjects } from "./unit_objects.js";
 
@@ -106,6 +107,7 @@ export class ItemRenderer {
     }
     for (const { name, end } of item.declarators) {
       const fate = this.fateOf(name);
+      if (fate === null) edited = this.withoutAlias(item, edit) || edited;
       if (fate === null || fate.kind === "keep" || fate.kind === "drop") continue;
       if (!this.unit.isStatic(name) || this.unit.prototypes.get(name)?.item !== item) continue;
       edit.insertBefore(end, weakref(fate.of));
@@ -114,6 +116,23 @@ export class ItemRenderer {
     if (!edited) return leave;
     dropInline(this.unit, edit, item);
     return { kind: "edit", edit, prefix: "" };
+  }
+
+  /**
+   * The program has what `alias("f")` declares, unless the patch defines `f` itself: then the
+   * declaration is all that is left. Returns whether there was one.
+   */
+  private withoutAlias({ first, last }: Item, edit: ItemEditor): boolean {
+    const { tokens } = this.unit;
+    let found = false;
+    for (let at = first; at + 2 < last; at++) {
+      if (!/^(__)?alias(__)?$/.test(tokens[at]?.text ?? "")) continue;
+      const target = /^"(.*)"$/.exec(tokens[at + 2]?.text ?? "")?.[1];
+      if (target === undefined || this.fateOf(target)?.kind === "keep") continue;
+      edit.remove(at, closingToken(tokens, at + 1));
+      found = true;
+    }
+    return found;
   }
 
   private data(item: Item): Rendering {

@@ -18,8 +18,6 @@ import { RunningBinary } from "./running_binary.js";
 
 /** Callers that know what a callee leaves alone are otherwise without these. */
 const knowNothing = ["-fno-ipa-ra", "-fno-ipa-stack-alignment"];
-/** A jump takes these many bytes. */
-const jumpBytes = 5;
 
 export interface RedirectRequest {
   readonly detection: Detection;
@@ -77,7 +75,7 @@ async function planUnit(
     // The linker dropped it: nothing calls it.
     if (symbol === undefined) continue;
     const { source } = change;
-    if (binary.room(symbol) < jumpBytes) unreached.push(noRoom(source, name));
+    if (!binary.hasRoom(symbol)) unreached.push(noRoom(source, name));
     // An alias has the place of what it stands for.
     else if (!taken.has(symbol.address)) {
       taken.add(symbol.address);

@@ -9,6 +9,10 @@ import type { Tree, UnitChange } from "../model.js";
 /** Any will do: addresses are only compared with each other. */
 const loadAddress = 0x400000n;
 const namedInMessage = 6;
+const jumpBytes = 5n;
+const shortJumpBytes = 2n;
+/** Of a short jump, from its end. */
+const shortReach = 127n;
 
 /** A function or object whose copy in the program is not what the sources make. */
 export interface Mismatch {
@@ -42,9 +46,19 @@ export class RunningBinary {
       .filter((one) => one.binding !== "local" || one.file === basename(source));
   }
 
-  /** Bytes from a function's start to the next function. */
-  room(symbol: ElfSymbol): number {
-    return Number(addon.nextFunctionStart(this.module, symbol.address) - symbol.address);
+  /**
+   * Whether a jump fits at a function's entry: five bytes up to the next function, or the two of a
+   * short one that reaches five bytes which nothing executes.
+   */
+  hasRoom({ address }: ElfSymbol): boolean {
+    const room = addon.nextFunctionStart(this.module, address) - address;
+    if (room >= jumpBytes || room < shortJumpBytes) return room >= jumpBytes;
+    const lowest = address + shortJumpBytes - shortReach - 1n;
+    const end = address + shortJumpBytes + shortReach + 1n;
+    return addon.deadPadding(this.module, lowest, end).some((gap) => {
+      const start = gap.start > lowest ? gap.start : lowest;
+      return (gap.end < end ? gap.end : end) - start >= jumpBytes;
+    });
   }
 
   /** Functions and objects of the changed units that differ from what the old sources compile to. */

@@ -54,6 +54,7 @@ export const objectPairs: readonly Pair[] = [
     functions: [],
     data: ["limit initialiser"],
     asks: [9, 527, 627],
+    refused: "differ only in what limit begins with",
   },
   {
     name: "initialiser of a static array",
@@ -62,6 +63,7 @@ export const objectPairs: readonly Pair[] = [
     functions: [],
     data: ["weights initialiser"],
     asks: [2, 1190208, 1190220],
+    refused: "differ only in what weights begins with",
   },
   {
     name: "entry of a constant table",
@@ -70,6 +72,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["find binary,refers-to-data"],
     data: ["table initialiser"],
     asks: [2, 1190208, 1180208],
+    live: [1190208, 1180210, 1190212],
   },
   {
     name: "grown constant table",
@@ -78,6 +81,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["find body,refers-to-data"],
     data: ["table grown"],
     asks: [4, 408, 1110408],
+    live: [408, 1110412, 416],
   },
   {
     name: "grown array",
@@ -86,6 +90,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["weigh refers-to-data"],
     data: ["weights grown"],
     asks: [2, 1190208, 1190208],
+    live: [1190208, 1190210, 1190212],
   },
   {
     name: "wider global",
@@ -94,6 +99,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["clamp body,refers-to-data"],
     data: ["limit layout"],
     asks: [9, 527, 527],
+    live: [527, 536, 545],
   },
   {
     name: "global of another signedness",
@@ -102,6 +108,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["clamp body,refers-to-data"],
     data: ["limit layout"],
     asks: [-1, -105, 495],
+    live: [-105, 494, -107],
   },
   {
     name: "added global",
@@ -113,6 +120,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["clamp body"],
     data: ["calls added"],
     asks: [9, 527, 127],
+    live: [527, 136, 545],
   },
   {
     name: "removed global",
@@ -124,6 +132,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["clamp body"],
     data: ["limit removed"],
     asks: [9, 527, 927],
+    live: [527, 936, 545],
   },
   {
     name: "global that becomes static",
@@ -132,6 +141,7 @@ export const objectPairs: readonly Pair[] = [
     functions: [],
     data: ["limit linkage"],
     asks: [9, 527, 527],
+    refused: "do not differ in what a patch could change",
   },
   {
     name: "order of a struct's constant entries",
@@ -140,6 +150,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["find binary,refers-to-data"],
     data: ["table initialiser"],
     asks: [2, 1190208, 1100208],
+    live: [1190208, 1100210, 1190212],
   },
   {
     name: "initialiser of a static local",
@@ -148,6 +159,7 @@ export const objectPairs: readonly Pair[] = [
     functions: [],
     data: ["second.count initialiser"],
     asks: [5, 1515, 1525],
+    refused: "differ only in what count of second begins with",
   },
   {
     name: "wider static local",
@@ -156,6 +168,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["first body,refers-to-data"],
     data: ["first.count layout"],
     asks: [5, 1515, 1515],
+    refused: "no-such-name",
   },
   {
     name: "added static local before others of its name",
@@ -170,6 +183,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["step body", "zeroth added"],
     data: ["zeroth.count added"],
     asks: [5, 1515, 1521],
+    live: [1515, 2016, 2505],
   },
   {
     name: "removed static local",
@@ -178,6 +192,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["second body"],
     data: ["second.count removed"],
     asks: [5, 1515, 1515],
+    live: [1515, 2015, 2510],
   },
   {
     name: "static local that becomes automatic",
@@ -186,6 +201,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["first body"],
     data: ["first.count removed"],
     asks: [5, 1515, 1515],
+    live: [1515, 1510, 2005],
   },
   {
     name: "function in a table of functions",
@@ -201,6 +217,7 @@ export const objectPairs: readonly Pair[] = [
     functions: [],
     data: ["handlers initialiser"],
     asks: [2, 203, 303],
+    refused: "differ only in what handlers begins with",
   },
   {
     name: "entry of a constant table of functions",
@@ -209,6 +226,7 @@ export const objectPairs: readonly Pair[] = [
     functions: [],
     data: ["current initialiser", "fixed initialiser"],
     asks: [2, 203, 202],
+    refused: "differ only in what current, fixed begins with",
   },
   {
     name: "grown table of functions",

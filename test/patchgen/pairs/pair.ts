@@ -16,6 +16,13 @@ export interface Pair {
   readonly types?: readonly string[];
   /** A number and what the versions answer. */
   readonly asks: readonly [number: number, old: number, now: number];
+  /**
+   * What the running program answers to that number before the update, with it, and after it was rolled
+   * back, where that is not what the versions answer when they start: it keeps what it has counted.
+   */
+  readonly live?: readonly [before: number, updated: number, back: number];
+  /** Part of the message with which the constructor, its build or the run says why nothing is applied. */
+  readonly refused?: string;
 }
 
 /** The program's other file: `step` is called anew for each line, so that a version can be replaced. */

@@ -60,6 +60,7 @@ export const typePairs: readonly Pair[] = [
     data: ["object layout"],
     types: ["struct outer"],
     asks: [1, 120, 109],
+    live: [120, 120, 120],
   },
   {
     name: "members in another order",
@@ -69,6 +70,7 @@ export const typePairs: readonly Pair[] = [
     data: ["place layout"],
     types: ["point"],
     asks: [1, 120, 129],
+    live: [120, 120, 120],
   },
   {
     name: "member of a contained struct",
