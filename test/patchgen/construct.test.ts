@@ -1,4 +1,4 @@
-// timeout 300s
+// timeout 600s
 /** Patches that are constructed, built, applied to the running program, and rolled back. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
