@@ -277,10 +277,15 @@ export class EngineSession implements Session {
       }
       return prepared;
     };
-    const deadline = Date.now() + treePatienceMs;
+    // What is there already takes the time that it takes.
+    const fromNow = (): number => Date.now() + treePatienceMs;
     try {
-      while (await prepareNew()) checkPatience(deadline);
+      if (await prepareNew()) {
+        const deadline = fromNow();
+        while (await prepareNew()) checkPatience(deadline);
+      }
       await batch.activate(this.roots);
+      const deadline = fromNow();
       // Born of a process that was prepared and not yet active: only the flip is missing.
       for (let inactive = true; inactive;) {
         checkPatience(deadline);
