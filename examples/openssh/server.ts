@@ -46,7 +46,12 @@ export class SshdServer {
     return this.daemon.pid;
   }
 
-  static async start(executable: string, serving: Serving): Promise<SshdServer> {
+  /** @param more settings beside the usual ones */
+  static async start(
+    executable: string,
+    serving: Serving,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<SshdServer> {
     const folder = mkdtempSync(join(tmpdir(), "polus-sshd-"));
     const port = await freePort();
     for (const name of ["host_key", "user_key"]) makeKey(join(folder, name));
@@ -63,6 +68,7 @@ export class SshdServer {
       PidFile: "none",
       MaxStartups: "200:30:400",
       Subsystem: "sftp internal-sftp",
+      ...more,
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`);
     writeFileSync(join(folder, "sshd_config"), lines.join(""), { mode: 0o600 });

@@ -108,3 +108,38 @@ export function caseSection(report: CaseReport): string {
     facts.map((fact) => `- ${fact}\n`).join(""),
   ].join("");
 }
+
+/** All cases in one table. */
+export function summary(reports: readonly CaseReport[]): string {
+  const rows = reports.map((report) => {
+    const { updates, apply, rollback, comparison, phases } = report;
+    const sum = (of: (update: UpdateReport) => number): string =>
+      String(updates.reduce((total, update) => total + of(update), 0));
+    const constructed = updates.map(({ constructSeconds }) => constructSeconds ?? 0);
+    const seconds = constructed.reduce((total, one) => total + one, 0);
+    return [
+      report.name,
+      String(updates.length),
+      `${apply.functions}/${report.types}/${report.globals}`,
+      sum(({ lines }) => lines.generated),
+      sum(({ lines }) => lines.cByHand + lines.scriptByHand),
+      seconds === 0 ? "by hand" : time(seconds * 1e6),
+      time(apply.wallMs * 1000),
+      time(rollback.wallMs * 1000),
+      time(Math.max(apply.stallUs, rollback.stallUs)),
+      String(phases.reduce((total, { failed }) => total + failed, 0)),
+      comparison === null ? "" : percent(comparison.throughput.median),
+      comparison === null ? "" : percent(comparison.processorTime.median),
+      `${(report.memoryAdded / 1024).toFixed(0)} KiB`,
+      String(report.sessions.length),
+    ];
+  });
+  return `### All cases\n\n${table(
+    [
+      ...["case", "updates", "functions/types/globals", "lines generated", "by hand"],
+      ...["to construct", "to apply", "to roll back", "longest stall", "failed"],
+      ...["throughput", "processor time a request", "memory", "sessions alive"],
+    ],
+    rows,
+  )}`;
+}
