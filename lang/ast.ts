@@ -116,10 +116,12 @@ export interface InlineCItem extends Node {
   readonly textSpan: Span;
 }
 
-/** `data NAME { … }`, `data NAME in "a.c" { … }`. */
+/** `data NAME { … }`, `data NAME in "a.c" { … }`, `data FUNCTION::NAME { … }`. */
 export interface DataItem extends Node {
   readonly kind: "data";
   readonly name: Name;
+  /** The function whose static variable it is. */
+  readonly function?: Name;
   readonly place?: StringLiteral;
   readonly properties: readonly DataProperty[];
 }

@@ -71,6 +71,8 @@ export interface DataRequest {
     | {
         /** The program's global of the item's name. */
         readonly kind: "global";
+        /** The function whose static variable it is: the item's name is `FUNCTION::VARIABLE` then. */
+        readonly function?: string;
         readonly scope?: FunctionScope;
         /** The new object, in the patch. */
         readonly new: string;

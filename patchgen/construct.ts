@@ -82,7 +82,9 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
   progress("looking for what must be carried over");
   const { detection, transfer } = await planTransfer(own, new ResultCache(cacheFolder), cancel);
   const version = firstVersion + request.after.length;
-  const described = transfer === null ? null : describeTransfer({ transfer, program, version });
+  const carried = new Set(request.after.flatMap(({ data }) => data.map(({ name }) => name)));
+  const described =
+    transfer === null ? null : describeTransfer({ transfer, program, version, carried });
   const plan = await redirections(request, detection);
   const units = await extract({
     detection,
@@ -96,7 +98,38 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
   });
   if (units.length === 0) throw nothingDiffers(detection, plan);
   const checks = await suggestChecks(detected, cancel);
-  return writePatch(request, detection, plan, units, described, checks);
+  return writePatch(
+    request,
+    detection,
+    plan,
+    units,
+    withStacked(described, request, units),
+    checks,
+  );
+}
+
+/**
+ * A patch that the process carries calls its own functions that take objects of two versions directly, past
+ * the entries that the program's calls go through: where this one has to do with them, a person must see to it.
+ */
+function withStacked(
+  described: TransferDescription | null,
+  { after }: ConstructRequest,
+  units: readonly ExtractedUnit[],
+): TransferDescription | null {
+  const direct = after.flatMap(({ replaces }) =>
+    replaces.filter((one) => one.with.endsWith("_entry")).map((one) => one.function),
+  );
+  const stacked = direct
+    .filter((name) => units.some(({ text }) => new RegExp(`\\b${name}\\b`).test(text)))
+    .map((name) => ({
+      about: name,
+      text: "an earlier patch calls its own version of it directly, and what it gives to others are old copies",
+    }));
+  if (stacked.length === 0) return described;
+  const nothing = { text: "", items: [], symbols: [], objects: noObjects, marks: [], roots: [] };
+  const known = described ?? nothing;
+  return { ...known, marks: [...known.marks, ...stacked] };
 }
 
 function nothingDiffers(detection: Detection, { unreached }: RedirectPlan): PatchgenError {

@@ -66,7 +66,12 @@ export function dataRequest(item: CheckedData, scope: CheckedScope): DataRequest
   if (objects.kind === "global") {
     return {
       ...common,
-      objects: { kind: "global", ...scopeOf(objects), new: objects.new.value },
+      objects: {
+        kind: "global",
+        ...(objects.function === undefined ? {} : { function: objects.function }),
+        ...scopeOf(objects),
+        new: objects.new.value,
+      },
     };
   }
   const { each, size, onNew, onFree } = objects;

@@ -131,6 +131,7 @@ export interface CheckedPatch {
 
 /** A data item: what changes its layout, and the functions that carry one version over to the other. */
 export interface CheckedData {
+  /** `conf`; of a function's static variable `serve::calls`. */
   readonly name: string;
   /** Of the name. */
   readonly span: Span;
@@ -145,6 +146,8 @@ export interface CheckedData {
 /** The program's global of the item's name. */
 export interface CheckedGlobal {
   readonly kind: "global";
+  /** The function whose static variable it is. */
+  readonly function?: string;
   readonly scope?: CheckedPlace;
   /** The new object, in the patch. */
   readonly new: Located<string>;

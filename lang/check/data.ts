@@ -45,7 +45,10 @@ export function checkData(item: DataItem, diagnostics: Diagnostic[]): CheckedDat
   for (const kind of ["forward", "backward"] as const) if (!found.has(kind)) missing(kind);
   const each = found.get("each");
   const fresh = found.get("new");
-  if (each !== undefined && fresh !== undefined) {
+  if (each !== undefined && item.function !== undefined) {
+    const reason = "`each` is about every object of a type, not about a function's static variable";
+    diagnostics.push(diagnose("conflicting-property", firstWord(each.span), { reason }));
+  } else if (each !== undefined && fresh !== undefined) {
     const reason = "`new` belongs to a global, `each` to every object of a type";
     diagnostics.push(diagnose("conflicting-property", firstWord(each.span), { reason }));
   } else if (each !== undefined) {
@@ -63,7 +66,7 @@ export function checkData(item: DataItem, diagnostics: Diagnostic[]): CheckedDat
 }
 
 function checkedData(
-  { name, place }: DataItem,
+  { name, function: host, place }: DataItem,
   found: ReadonlyMap<DataProperty["kind"], DataProperty>,
 ): CheckedData | undefined {
   const named = (kind: DataNameProperty["kind"]): DataNameProperty | undefined =>
@@ -73,7 +76,7 @@ function checkedData(
   const [fresh, each] = [named("new"), named("each")];
   if (forward === undefined || backward === undefined) return undefined;
   const common = {
-    name: name.text,
+    name: host === undefined ? name.text : `${host.text}::${name.text}`,
     span: name.span,
     forward: located(forward),
     backward: located(backward),
@@ -81,7 +84,8 @@ function checkedData(
   if (each === undefined) {
     if (fresh === undefined) return undefined;
     const scope = place === undefined ? {} : { scope: placeOf(place) };
-    return { ...common, objects: { kind: "global", ...scope, new: located(fresh) } };
+    const inside = host === undefined ? {} : { function: host.text };
+    return { ...common, objects: { kind: "global", ...inside, ...scope, new: located(fresh) } };
   }
   if (size === undefined) return undefined;
   const [onNew, onFree] = [named("on-new"), named("on-free")];

@@ -105,6 +105,7 @@ function printData(p: TokenPrinter, item: DataItem): Doc {
   const head = [
     p.image(),
     p.token("space"),
+    item.function ? [p.token("none"), p.token("none")] : "",
     item.place ? [p.token("space"), p.token("space")] : "",
   ];
   return group([head, printBraces(p, item.properties, printDataProperty)]);

@@ -295,15 +295,28 @@ export abstract class DeclarationGrammar extends StatementGrammar {
 
   protected readonly data = this.RULE("data", (): DataItem => {
     const first = this.CONSUME(t.Data);
-    const name = this.nameOf(this.CONSUME(t.Identifier));
+    let name = this.nameOf(this.CONSUME1(t.Identifier));
+    let host: Name | undefined;
+    this.OPTION1(() => {
+      this.CONSUME(t.DoubleColon);
+      host = name;
+      name = this.nameOf(this.CONSUME2(t.Identifier));
+    });
     let place: StringLiteral | undefined;
-    this.OPTION(() => {
+    this.OPTION2(() => {
       this.CONSUME(t.In);
       place = this.textOf(this.CONSUME(t.StringText));
     });
     const what = () => `data item \`${name.text}\``;
     const properties = this.braced(dataContext, this.dataProperty, what);
-    return { kind: "data", span: this.since(first), name, ...(place && { place }), properties };
+    return {
+      kind: "data",
+      span: this.since(first),
+      name,
+      ...(host && { function: host }),
+      ...(place && { place }),
+      properties,
+    };
   });
 
   protected readonly dataProperty = this.RULE("dataProperty", (): DataProperty =>

@@ -169,7 +169,8 @@ export class ItemPlanner {
   /** The program's global or, where an update has changed it already, that update's. */
   private oldGlobal(item: DataRequest): { readonly address: bigint; readonly size: number } {
     const { name } = item;
-    const scope = item.objects.kind === "global" ? item.objects.scope : undefined;
+    const { scope, function: host } =
+      item.objects.kind === "global" ? item.objects : { scope: undefined, function: undefined };
     const stacked = this.record.updates
       .filter((u) => !isRolledBack(u))
       .flatMap((u) => u.patches)
@@ -179,7 +180,11 @@ export class ItemPlanner {
       .find((known) => known.name === name && known.global !== null)?.global;
     if (stacked !== null && stacked !== undefined)
       return { address: stacked.new, size: stacked.newSize };
-    const entity = this.program.entity({ name, ...(scope === undefined ? {} : { place: scope }) });
+    const entity = this.program.entity({
+      name: host === undefined ? name : name.slice(`${host}::`.length),
+      ...(host === undefined ? {} : { function: host }),
+      ...(scope === undefined ? {} : { place: scope }),
+    });
     if (entity.kind !== "variable")
       throw refuse("DATA_NOT_A_VARIABLE", name, `${name} is no variable of the program`);
     if (entity.storage.kind !== "static")

@@ -318,8 +318,10 @@ function globalSymbol(module: LoadedModule, name: string): ElfSymbol | undefined
 }
 
 function sizeBySymbol(module: LoadedModule, name: string, at: bigint): number | null {
-  const symbol = addon.findSymbols(module.handle, name).find((s) => s.address === at);
-  return symbol === undefined || symbol.size === 0 ? null : symbol.size;
+  const named = addon.findSymbols(module.handle, name).find((s) => s.address === at);
+  // A function's static variable has a number behind its name there.
+  const symbol = named ?? addon.symbolAt(module.handle, at);
+  return symbol === null || symbol.address !== at || symbol.size === 0 ? null : symbol.size;
 }
 
 function ambiguous(query: NameQuery, sources: readonly string[]): EngineError {

@@ -1,6 +1,7 @@
 /** The state transfer of a patch as its files need it: C, the blocks of the script, what is left to a person. */
 import type { AdoptedType } from "../extract/allocations.js";
 import type { CarriedSymbol } from "../extract/extract.js";
+import { globalLabel, staticLabel } from "../extract/labels.js";
 import type { ProgramSymbols } from "../extract/program_symbols.js";
 import type { PatchObjects } from "../extract/unit_objects.js";
 import type { Mark } from "./copy.js";
@@ -37,10 +38,13 @@ export function describeTransfer({
   transfer,
   program,
   version,
+  carried,
 }: {
   readonly transfer: Transfer;
   readonly program: ProgramSymbols;
   readonly version: number;
+  /** Names of what patches that the process carries have two versions of. */
+  readonly carried: ReadonlySet<string>;
 }): TransferDescription {
   const { text, marks, rootless, roots } = transferText({
     ...transfer,
@@ -52,6 +56,17 @@ export function describeTransfer({
     left.push({
       about: "objects are found while other threads run",
       text: "let the function walk of polus_transfer.c take the lock under which the program changes them",
+    });
+  }
+  for (const { title, variable } of transfer.items) {
+    const label =
+      variable?.was.static === false
+        ? globalLabel(title)
+        : staticLabel(title, program.file(variable?.was.source ?? ""));
+    if (!carried.has(title) && !program.isHeld(label)) continue;
+    left.push({
+      about: title,
+      text: "a patch that the process carries has an object of its own for it: let polus_transfer.c name that one",
     });
   }
   for (const { title } of rootless) {
@@ -89,11 +104,7 @@ function described(
     const { was, is, how } = variable;
     const file = was.static ? program.file(was.source) : null;
     const place = file === null ? "" : ` in ${JSON.stringify(file)}`;
-    const line = [
-      `data ${was.name}${place} {`,
-      `new ${newSymbol(item, version)}`,
-      ...transferLines,
-    ];
+    const line = [`data ${name}${place} {`, `new ${newSymbol(item, version)}`, ...transferLines];
     return { name, kind, file, how, oldSize: was.size, newSize: is.size, forward, backward, line };
   }
   const oldSize = record?.was.size ?? 0;

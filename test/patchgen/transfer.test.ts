@@ -72,6 +72,12 @@ long answer(int n)
 }
 `;
 
+const statics = `
+__attribute__((noinline)) int second(int n) { static unsigned char calls = 10; return n + ++calls; }
+__attribute__((noinline)) int first(int n) { static unsigned char calls = 250; return n + ++calls; }
+long answer(int n) { return n == 1 ? first(0) : second(0); }
+`;
+
 const list = `
 #include <stdlib.h>
 struct node { int key; struct node *next; int value; };
@@ -169,6 +175,14 @@ const cases: readonly Case[] = [
     before: "4=1161203 -1=1",
     updated: "4=1166213 -1=2 4=1167223",
     after: "4=1163223",
+  },
+  {
+    what: "a static variable of a function becomes wider, another of its name does not",
+    text: statics,
+    edits: [["static unsigned char calls = 250;", "static unsigned calls = 250;"]],
+    before: "1=251 2=11 1=252",
+    updated: "1=253 1=254 1=255 1=256 2=12 1=257",
+    after: "2=13 1=0",
   },
   {
     what: "new globals with initialisers, and a constant table that has more entries",
