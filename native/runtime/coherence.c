@@ -1,6 +1,7 @@
 #include "coherence.h"
 
 #include "careful.h"
+#include "vectors.h"
 #include "lock.h"
 
 /* Deep enough for two drafts of the largest object at each of several stacked updates. */
@@ -91,6 +92,7 @@ static uint8_t *make_draft(const struct object *object, unsigned from) {
   const struct item *item = &items[object->item];
   uint32_t before = drafts.set;
   drafts.set = item->set + 1;
+  vectors_needed();
   item->transfer[from]((const void *)object->at[from], draft);
   drafts.set = before;
   polus_control.transfers++;

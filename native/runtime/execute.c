@@ -3,6 +3,7 @@
 #include "context.h"
 #include "memory.h"
 #include "run.h"
+#include "sites.h"
 #include "syscalls.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
 };
 
 enum { NO_MEMORY = -12 }; /* ENOMEM */
+enum { BELOW_OUR_FRAMES = 1024 };
 
 /* The part of the frame that fxsave and xsave write (SDM volume 1, tables 10-2 and 13-1), and the kernel's own. */
 enum {
@@ -158,7 +160,11 @@ static void run(const struct prepared *prepared, struct context *context) {
   memcpy(polus_current.registers, context->registers, sizeof polus_current.registers);
   polus_current.flags = (context->flags & ARITHMETIC_FLAGS) | OTHER_FLAGS;
   polus_current.code = prepared->code;
+  /* In a stub signals are open: their frames go below what is ours of the stack. No such copy looks at it. */
+  int in_stub = context->trap == CONTEXT_OF_STUB;
+  if (in_stub) polus_current.registers[CONTEXT_RSP] = (uint64_t)__builtin_frame_address(0) - BELOW_OUR_FRAMES;
   polus_run();
+  if (in_stub) polus_current.registers[CONTEXT_RSP] = context->registers[CONTEXT_RSP];
   memcpy(context->registers, polus_current.registers, sizeof polus_current.registers);
   context->flags = (context->flags & ~(uint64_t)ARITHMETIC_FLAGS) | (polus_current.flags & ARITHMETIC_FLAGS);
 }

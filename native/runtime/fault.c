@@ -3,6 +3,7 @@
 #include "careful.h"
 #include "lock.h"
 #include "map.h"
+#include "sites.h"
 #include "slow.h"
 #include "store.h"
 #include "syscalls.h"
@@ -92,6 +93,7 @@ static int handle_store(struct page *page, struct user_context *user) {
   struct context *context = &user->context;
   if (slow_runs()) return slow_open(page, user) == 0;
   polus_control.traps++;
+  sites_note(context->registers[CONTEXT_RIP]);
   switch (store_perform(context)) {
     case STORE_DONE: return 1;
     case STORE_FAULT: return 0;
@@ -123,6 +125,7 @@ static void on_segment(int number, struct signal_info *info, struct user_context
     lock_release();
     if (handled) return;
   }
+  context->registers[CONTEXT_RIP] = sites_program_counter(context->registers[CONTEXT_RIP]);
   pass_on(number, info, user);
 }
 

@@ -2,6 +2,7 @@
  * Hooks that keep SIGSEGV and SIGTRAP ours: a program that sets or asks for its own action deals with the one
  * that stands behind ours, and blocks neither (signal(7): a blocked signal that the processor raises kills).
  */
+#include "gates.h"
 #include "hooks.h"
 #include "lock.h"
 #include "syscalls.h"
@@ -40,12 +41,38 @@ static long action_behind_ours(long number, const struct library_action *to, str
   return 0;
 }
 
+static long action_behind_gate(long number, const struct library_action *to, struct library_action *before) {
+  struct library_action wanted, found;
+  uint64_t mask = lock_enter(), was = gates_handler(number);
+  uint32_t flags = 0;
+  if (to != NULL) {
+    wanted = *to;
+    wanted.mask.words[0] &= ~ours;
+    flags = (uint32_t)wanted.flags;
+    gates_hide(number, &wanted.handler, &flags);
+    wanted.flags = (int)flags;
+  }
+  long result = previous_of(HOOK_sigaction)(number, to == NULL ? 0 : (long)&wanted, (long)&found, 0, 0, 0);
+  if (result != 0) {
+    gates_remember(number, was);
+  } else {
+    if (to != NULL) gates_installed(number);
+    flags = (uint32_t)found.flags;
+    gates_show(was, &found.handler, &flags);
+    found.flags = (int)flags;
+  }
+  lock_leave(mask);
+  if (result == 0 && before != NULL) polus_runtime_store(before, &found, sizeof found);
+  return result;
+}
+
 long polus_hook_sigaction(long number, long to, long before, long d, long e, long f) {
   const struct library_action *wanted = (const struct library_action *)to;
   if (!polus_control.started) return previous_of(HOOK_sigaction)(number, to, before, d, e, f);
   if (number == SIGNAL_SEGMENT || number == SIGNAL_TRAP) {
     return action_behind_ours(number, wanted, (struct library_action *)before);
   }
+  if (gates_cover(number)) return action_behind_gate(number, wanted, (struct library_action *)before);
   int guarded = before != 0 && polus_runtime_guards((void *)before, sizeof(struct library_action));
   int blocks = wanted != NULL && (wanted->mask.words[0] & ours) != 0;
   if (!guarded && !blocks) return previous_of(HOOK_sigaction)(number, to, before, d, e, f);

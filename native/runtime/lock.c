@@ -1,20 +1,25 @@
 #include "lock.h"
 
+#include "polus_runtime.h"
 #include "syscalls.h"
 
-enum { FREE = 0, HELD = 1, WAITED_FOR = 2, SPINS = 2000 };
+enum { SPINS = 2000, PATIENCE_NS = 2000000 };
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 
-static struct {
-  uint32_t word;
-  uint32_t depth; /* only its holder looks */
-  uint64_t owner; /* 0: nobody; others may look, and only compare it with their own */
-  int fsgsbase;
-} lock __attribute__((aligned(64)));
+/*
+ * One word says both that the lock is taken and by whom, so that at no instruction a thread has it without
+ * being known to: a signal handler of its own may ask, and the engine that has stopped it.
+ */
+struct polus_lock polus_lock __attribute__((aligned(64)));
+
+/* For the gate's instructions, which reach no symbol that is exported. */
+extern struct polus_lock polus_gate_lock __attribute__((alias("polus_lock"), visibility("hidden")));
+
+static int fsgsbase;
 
 uint64_t thread_identity(void) {
   uint64_t base;
-  if (lock.fsgsbase) {
+  if (fsgsbase) {
     __asm__ volatile("rdfsbase %0" : "=r"(base));
   } else {
     /* The thread control block's first word is its own address (ELF TLS, variant II). */
@@ -23,56 +28,83 @@ uint64_t thread_identity(void) {
   return base | 1; /* never 0, also where the base is */
 }
 
-void lock_start(int fsgsbase) { lock.fsgsbase = fsgsbase; }
+void lock_start(int with_fsgsbase) { fsgsbase = with_fsgsbase; }
 
-int lock_is_mine(void) { return __atomic_load_n(&lock.owner, __ATOMIC_RELAXED) == thread_identity(); }
+int lock_fsgsbase(void) { return fsgsbase; }
 
-static int take(uint32_t as) {
-  uint32_t expected = FREE;
-  return __atomic_compare_exchange_n(&lock.word, &expected, as, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+void lock_after_fork(void) { polus_lock.waiting = 0; }
+
+int lock_is_mine(void) { return __atomic_load_n(&polus_lock.owner, __ATOMIC_RELAXED) == thread_identity(); }
+
+static int take(uint64_t me) {
+  uint64_t expected = 0;
+  return __atomic_load_n(&polus_lock.owner, __ATOMIC_RELAXED) == 0 &&
+         __atomic_compare_exchange_n(&polus_lock.owner, &expected, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static int take_soon(uint64_t me) {
+  for (int spins = 0; spins < SPINS; spins++) {
+    if (take(me)) return 1;
+    __asm__ volatile("pause");
+  }
+  return 0;
+}
+
+static void wait_and_take(uint64_t me) {
+  static const struct { int64_t seconds, nanoseconds; } patience = {0, PATIENCE_NS};
+  __atomic_fetch_add(&polus_lock.waiting, 1, __ATOMIC_SEQ_CST);
+  for (;;) {
+    uint32_t turn = __atomic_load_n(&polus_lock.turn, __ATOMIC_SEQ_CST);
+    if (take(me)) break;
+    /* With a limit: in the child of a fork nobody is left who would wake us. */
+    (void)POLUS_CALL(SYS_futex, &polus_lock.turn, FUTEX_WAIT_PRIVATE, turn, &patience, 0, 0);
+  }
+  __atomic_fetch_sub(&polus_lock.waiting, 1, __ATOMIC_SEQ_CST);
 }
 
 void lock_acquire(void) {
   uint64_t me = thread_identity();
-  if (__atomic_load_n(&lock.owner, __ATOMIC_RELAXED) == me) {
-    lock.depth++;
-    return;
-  }
-  int spins = 0;
-  while (!take(HELD)) {
-    if (++spins < SPINS) {
-      __asm__ volatile("pause");
-      continue;
-    }
-    /* Drepper, "Futexes are tricky", mutex 2: whoever waited takes it as waited for. */
-    while (__atomic_exchange_n(&lock.word, WAITED_FOR, __ATOMIC_ACQUIRE) != FREE) {
-      (void)POLUS_CALL(SYS_futex, &lock.word, FUTEX_WAIT_PRIVATE, WAITED_FOR, 0, 0, 0);
-    }
-    break;
-  }
-  __atomic_store_n(&lock.owner, me, __ATOMIC_RELAXED);
-  lock.depth = 1;
+  if (__atomic_load_n(&polus_lock.owner, __ATOMIC_RELAXED) != me && !take_soon(me)) wait_and_take(me);
+  polus_lock.depth++;
 }
 
 void lock_release(void) {
-  if (--lock.depth > 0) return;
-  __atomic_store_n(&lock.owner, 0, __ATOMIC_RELAXED);
-  if (__atomic_exchange_n(&lock.word, FREE, __ATOMIC_RELEASE) == WAITED_FOR) {
-    (void)POLUS_CALL(SYS_futex, &lock.word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
-  }
+  if (--polus_lock.depth > 0) return;
+  (void)__atomic_exchange_n(&polus_lock.owner, 0, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&polus_lock.waiting, __ATOMIC_SEQ_CST) == 0) return;
+  __atomic_fetch_add(&polus_lock.turn, 1, __ATOMIC_SEQ_CST);
+  (void)POLUS_CALL(SYS_futex, &polus_lock.turn, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
 enum { SIG_BLOCK_ = 0, SIG_SETMASK_ = 2, SIGNAL_TRAP = 5, SIGNAL_SEGMENT = 11 };
 
-uint64_t lock_enter(void) {
+static uint64_t block_signals(void) {
   /* Not the two that our own stores and steps may raise: the kernel kills whoever blocks those. */
   uint64_t most = ~(UINT64_C(1) << (SIGNAL_TRAP - 1) | UINT64_C(1) << (SIGNAL_SEGMENT - 1)), before = 0;
   (void)POLUS_CALL(SYS_rt_sigprocmask, SIG_BLOCK_, &most, &before, sizeof most, 0, 0);
+  return before;
+}
+
+static void set_mask(uint64_t mask) { (void)POLUS_CALL(SYS_rt_sigprocmask, SIG_SETMASK_, &mask, NULL, sizeof mask, 0, 0); }
+
+uint64_t lock_enter(void) {
+  uint64_t before = block_signals();
   lock_acquire();
   return before;
 }
 
 void lock_leave(uint64_t mask) {
   lock_release();
-  (void)POLUS_CALL(SYS_rt_sigprocmask, SIG_SETMASK_, &mask, NULL, sizeof mask, 0, 0);
+  set_mask(mask);
+}
+
+void lock_acquire_open(void) {
+  uint64_t me = thread_identity();
+  if (__atomic_load_n(&polus_lock.owner, __ATOMIC_RELAXED) != me && !take_soon(me)) {
+    /* A handler that left while we wait would leave us counted among those who wait. */
+    uint64_t mask = block_signals();
+    wait_and_take(me);
+    set_mask(mask);
+  }
+  polus_lock.depth++;
 }

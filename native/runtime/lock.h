@@ -12,6 +12,10 @@ uint64_t thread_identity(void);
 
 /** Says whether the instruction `rdfsbase` may be used (AT_HWCAP2, bit 1). */
 void lock_start(int fsgsbase);
+int lock_fsgsbase(void);
+
+/** In the child of a fork: of those who waited nobody is there. The caller has the lock. */
+void lock_after_fork(void);
 
 /** Waits for the lock, however long; every holder lets it go within microseconds to a millisecond. */
 void lock_acquire(void);
@@ -23,6 +27,12 @@ void lock_release(void);
  */
 uint64_t lock_enter(void);
 void lock_leave(uint64_t mask);
+
+/**
+ * Takes the lock with the program's signals open, where `gates.h` puts off what arrives until it is let go.
+ * `gates_release` is the other half.
+ */
+void lock_acquire_open(void);
 
 /** Whether the calling thread has it. */
 int lock_is_mine(void);

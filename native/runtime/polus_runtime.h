@@ -35,6 +35,7 @@ enum polus_fault {
   POLUS_FAULT_OVERLAP = -4,   /* the object overlaps one that is there already */
   POLUS_FAULT_UNMAPPED = -5,  /* the object is not in private, writable memory */
   POLUS_FAULT_STARTED = -6,   /* not started */
+  POLUS_FAULT_SITE = -7,      /* an instruction that cannot be performed in a stub */
   POLUS_FAULT_KERNEL = -1000,
 };
 
@@ -79,6 +80,75 @@ struct polus_control {
 };
 
 extern POLUS_EXPORT struct polus_control polus_control;
+
+/**
+ * Who has the runtime's lock. A thread whose fs base, with bit 0 set, is `owner` must not be borrowed to call the
+ * runtime: it would be let in, being the holder, into the middle of what it does.
+ */
+struct polus_lock {
+  uint64_t owner; /* 0: nobody */
+  uint32_t depth; /* only its holder looks */
+  uint32_t waiting;
+  uint32_t turn;
+  uint32_t padding;
+};
+extern POLUS_EXPORT struct polus_lock polus_lock;
+
+/** How often stores at an address were caught. Addresses that are rare give way to others. */
+struct polus_hot {
+  uint64_t address; /* of the instruction; 0: none */
+  uint64_t count;
+};
+#define POLUS_MOST_HOT 64
+extern POLUS_EXPORT struct polus_hot polus_hot[POLUS_MOST_HOT];
+
+/**
+ * A storing instruction of the program in whose place a jump leads to a stub, which stores and synchronises
+ * without being caught. The stub holds, 109 bytes behind the return address of its call of `polus_site_entry`,
+ * the address of this; the call returns with rsp 128 bytes lower than the program's, and 16 below that lies
+ * where to go on: `instead` or `behind`.
+ */
+#define POLUS_STUB_SIZE 128
+#define POLUS_MOST_MOVED 16
+struct polus_site {
+  uint64_t state;    /* polus_site_state */
+  uint64_t address;  /* where the jump stands, or is to stand */
+  uint64_t replaced; /* bytes that it stands on */
+  uint64_t stub;
+  uint64_t instead;  /* a copy of the instruction, to be executed as it is */
+  uint64_t behind;   /* what follows it */
+  uint64_t hits;
+  uint8_t original[32];
+  /* Copies of the program's instructions, by their offsets in the stub and from `address`; `stub` 0: no more. */
+  struct {
+    uint16_t stub, program;
+  } moved[POLUS_MOST_MOVED];
+};
+enum polus_site_state {
+  POLUS_SITE_FREE = 0,
+  POLUS_SITE_KNOWN = 1, /* the jump may be in place, or not */
+};
+#define POLUS_MOST_SITES 64
+extern POLUS_EXPORT struct polus_site polus_sites[POLUS_MOST_SITES];
+
+/** Where stubs go. Not a C function. */
+extern POLUS_EXPORT void polus_site_entry(void);
+
+/**
+ * Makes a site known; nothing leads to it yet. `code` holds the program's instruction, at least 15 bytes
+ * where there are that many. Returns its number; POLUS_FAULT_SITE if the runtime does not perform such a store outside
+ * a handler.
+ */
+POLUS_EXPORT long polus_runtime_site(uint64_t address, const uint8_t *code, size_t size, uint64_t stub);
+
+/** Forgets a site that nothing leads to any more; a thread may still be in its stub. */
+POLUS_EXPORT long polus_runtime_forget_site(long number);
+
+/**
+ * Puts the gate before all handlers of the program, or takes it away: signals that arrive while a thread has
+ * the lock in a stub are put off until it has let it go.
+ */
+POLUS_EXPORT long polus_runtime_gate(long on);
 
 /**
  * Puts the handlers of SIGSEGV and SIGTRAP in place; what is not ours goes on to the program's own.

@@ -5,11 +5,13 @@
 #include "coherence.h"
 #include "execute.h"
 #include "fault.h"
+#include "gates.h"
 #include "guard.h"
 #include "lock.h"
 #include "map.h"
 #include "pages.h"
 #include "pending.h"
+#include "vectors.h"
 
 struct polus_control polus_control = {.magic = POLUS_RUNTIME_MAGIC, .layout = POLUS_RUNTIME_LAYOUT};
 
@@ -41,6 +43,7 @@ long polus_runtime_start(unsigned long hwcap2) {
   lock_start((hwcap2 & 2) != 0);
   uint64_t mask = lock_enter();
   if (!polus_control.started) {
+    vectors_start();
     result = coherence_start();
     if (result == 0) {
       int code = polus_execute_start();
@@ -397,7 +400,11 @@ long polus_runtime_before_fork(void) {
 void polus_runtime_after_fork(long child) {
   pages_after_fork(child != 0);
   if (child != 0 && polus_execute_fork() < 0) polus_control.damage = (uint64_t)POLUS_FAULT_MEMORY;
-  if (child != 0) polus_control.forked++;
+  if (child != 0) {
+    lock_after_fork();
+    gates_after_fork();
+    polus_control.forked++;
+  }
   lock_leave(fork_mask);
 }
 

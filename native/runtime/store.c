@@ -197,15 +197,31 @@ static enum store_outcome perform_string(const struct store *store, struct conte
   return STORE_DONE;
 }
 
-enum store_outcome store_perform(struct context *context) {
-  const struct known *one = know(context->registers[CONTEXT_RIP]);
-  const struct store *store = &one->prepared.store;
-  if (one->state != KNOWN_READY || store->segment == SEGMENT_GS) return STORE_SLOW;
+static enum store_outcome perform(const struct prepared *prepared, struct context *context) {
+  const struct store *store = &prepared->store;
   switch (store->form) {
-    case STORE_MODRM: return perform_operand(&one->prepared, context);
+    case STORE_MODRM: return perform_operand(prepared, context);
     case STORE_STRING: return perform_string(store, context);
     case STORE_POP: return perform_pop(store, context);
     case STORE_ABSOLUTE: return perform_absolute(store, context);
     default: return STORE_SLOW;
   }
+}
+
+enum store_outcome store_perform(struct context *context) {
+  const struct known *one = know(context->registers[CONTEXT_RIP]);
+  if (one->state != KNOWN_READY || one->prepared.store.segment == SEGMENT_GS) return STORE_SLOW;
+  return perform(&one->prepared, context);
+}
+
+static int is_guarded(uint64_t at) {
+  const struct page *page = page_of(at);
+  return page != NULL && page->state == PAGE_GUARDED;
+}
+
+enum store_outcome store_in_stub(const struct prepared *prepared, struct context *context) {
+  const struct store *store = &prepared->store;
+  uint64_t at = store->form == STORE_STRING ? context->registers[CONTEXT_RDI] : effective_address(store, context);
+  if (!is_guarded(at) && !is_guarded(at + store->size - 1)) return STORE_SLOW;
+  return perform(prepared, context);
 }

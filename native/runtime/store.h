@@ -12,4 +12,9 @@ enum store_outcome {
 
 enum store_outcome store_perform(struct context *context);
 
+struct prepared;
+
+/** The same for an instruction that is known, on a thread in a stub. STORE_SLOW also where nothing is guarded. */
+enum store_outcome store_in_stub(const struct prepared *prepared, struct context *context);
+
 #endif
