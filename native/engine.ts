@@ -284,6 +284,12 @@ export type EngineEvent =
       readonly update: string;
       readonly patch: string;
     }
+  | {
+      /** Stores that were caught often are direct ones from now on, until coexistence ends. */
+      readonly event: "rewritten";
+      readonly pid: number;
+      readonly instructions: number;
+    }
   | { readonly event: "process_born"; readonly pid: number; readonly parent: number }
   | { readonly event: "process_gone"; readonly pid: number; readonly why: "exited" | "exec" }
   | {

@@ -146,6 +146,10 @@ export function wordEvent(event: ProgressEvent): readonly string[] {
       return [`pid ${event.pid}: the old data of patch ${event.patch} is out of use`];
     case "retired":
       return [`pid ${event.pid}: the new data of patch ${event.patch} is out of use`];
+    case "rewritten":
+      return [
+        `pid ${event.pid}: ${count(event.instructions, "store")} that happen often are not caught any more, but rewritten`,
+      ];
     case "process_born":
       return [`pid ${event.pid} was started by ${event.parent} meanwhile`];
     case "process_gone":

@@ -262,6 +262,8 @@ export interface RemoteFunctionCall {
   readonly faults: "none" | "access" | "all";
   /** Numbers of system calls that seccomp filters must permit, or the call is refused. */
   readonly needs: readonly number[];
+  /** Address of the runtime's lock word: its holder is not borrowed. 0n: there is none. */
+  readonly lock: bigint;
 }
 
 /** A thread for a call; with `pc` and `sp` only as long as it stands there, 0n and 0n: anywhere. */

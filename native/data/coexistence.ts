@@ -18,6 +18,7 @@ import { setState, side, type Side } from "./control_block.js";
 import { itemBytes } from "./follow.js";
 import type { PlannedItem, PlannedSet } from "./items.js";
 import { savedMasks } from "./signal_frames.js";
+import { HotSites, type HotHistory } from "./hot_sites.js";
 import { RuntimeCalls, runtimeFault } from "./runtime_calls.js";
 
 /** A set of the runtime's, and the patch that it belongs to. */
@@ -118,15 +119,17 @@ export class Coexistence {
     private readonly tracer: TracerHandle,
     private readonly process: TargetProcess,
     private readonly calls: RuntimeCalls,
+    private readonly sites: HotSites,
     private readonly onEvent: EventSink,
   ) {}
 
   /** `null`: the process carries no runtime, so none of its data changes. */
   static of(tracer: TracerHandle, process: TargetProcess, onEvent: EventSink): Coexistence | null {
     const { runtime } = process.record();
-    return runtime === null
-      ? null
-      : new Coexistence(tracer, process, new RuntimeCalls(tracer, process, runtime), onEvent);
+    if (runtime === null) return null;
+    const calls = new RuntimeCalls(tracer, process, runtime);
+    const sites = new HotSites(tracer, process, calls, runtime, onEvent);
+    return new Coexistence(tracer, process, calls, sites, onEvent);
   }
 
   /**
@@ -235,7 +238,24 @@ export class Coexistence {
       holds.push(...frames);
       if (this.status(held.set).state !== state) changed += 1;
     }
+    if (!this.isCoherent()) await this.restoreCode();
     return { changed, holds };
+  }
+
+  /** Hot stores become direct ones, for as long as two versions are kept coherent. */
+  async rewriteHot(history: HotHistory): Promise<void> {
+    if (this.isCoherent()) await this.sites.rewrite(history);
+  }
+
+  /** The program's code as it was. @throws EngineError refused: it stays as it is, and does no harm */
+  restoreCode(): Promise<void> {
+    return this.sites.restore();
+  }
+
+  private isCoherent(): boolean {
+    return this.calls
+      .control()
+      .sets.some(({ state }) => state === setState.coherent || state === setState.converting);
   }
 
   /** Before the same data changes again: what was kept of updates that are rolled back goes. */

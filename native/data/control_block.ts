@@ -66,6 +66,11 @@ export function runtimeSymbol(runtime: RuntimeRecord, pid: number, name: string)
   );
 }
 
+/** Where the runtime says who has its lock: whoever that is must not be borrowed. 0n: it does not say. */
+export function lockOf(runtime: RuntimeRecord | null): bigint {
+  return runtime?.symbols.find((s) => s.name === "polus_lock")?.address ?? 0n;
+}
+
 /** @throws EngineError inconsistent RUNTIME_DAMAGED; refused RUNTIME_DIFFERS */
 export function readControlBlock(
   target: TargetHandle,

@@ -12,7 +12,13 @@ import { callAtRest } from "../inspect/call.js";
 import { threadsOf } from "../inspect/threads.js";
 import type { RuntimeRecord } from "../record/record.js";
 import { onMember, type TargetProcess } from "../session/target_process.js";
-import { readControlBlock, runtimeSymbol, type ControlBlock, type Side } from "./control_block.js";
+import {
+  lockOf,
+  readControlBlock,
+  runtimeSymbol,
+  type ControlBlock,
+  type Side,
+} from "./control_block.js";
 import type { PlannedItem } from "./items.js";
 
 /**
@@ -40,6 +46,14 @@ const systemCalls = [
   202, // futex
 ];
 
+/** Besides, what puts signals off while a thread has the lock in a stub. */
+const gateCalls = [
+  ...systemCalls,
+  39, // getpid
+  186, // gettid
+  297, // rt_tgsigqueueinfo
+];
+
 /** `enum polus_fault`. */
 const faults: Readonly<Record<number, readonly [code: string, why: string]>> = {
   [-1]: ["DATA_NO_MEMORY", "there is no memory for another copy, or there are too many objects"],
@@ -51,6 +65,7 @@ const faults: Readonly<Record<number, readonly [code: string, why: string]>> = {
     "an object does not lie in private memory that the program can write",
   ],
   [-6]: ["DATA_STATE", "the runtime is not started"],
+  [-7]: ["SITE_NOT_REWRITABLE", "an instruction cannot be performed outside a handler"],
 };
 const kernelFault = -1000;
 
@@ -160,13 +175,39 @@ export class RuntimeCalls {
       addon.faultPoint();
   }
 
-  private symbol(name: string): bigint {
+  /** Puts the gate before the program's signal handlers, or takes it away. */
+  gate(on: boolean): Promise<number> {
+    return this.call("polus_runtime_gate", "its data", [on ? 1n : 0n], [], gateCalls);
+  }
+
+  /** Makes a site known that nothing leads to yet; resolves to its number. */
+  site(at: bigint, code: Uint8Array, stub: bigint): Promise<number> {
+    return this.call(
+      "polus_runtime_site",
+      "its data",
+      [at, 0n, BigInt(code.length), stub],
+      [{ argument: 1, bytes: code }],
+    );
+  }
+
+  forgetSite(number: number): Promise<number> {
+    return this.call("polus_runtime_forget_site", "its data", [BigInt(number)]);
+  }
+
+  /** What the runtime exports under a name. @throws EngineError refused RUNTIME_DIFFERS */
+  symbol(name: string): bigint {
     return runtimeSymbol(this.runtime, this.process.pid, name);
   }
 
   /** The result, at least 0. @throws EngineError of what the runtime refuses */
-  private async call(name: string, what: string, integers: readonly bigint[]): Promise<number> {
-    const result = await this.run(name, integers, []);
+  private async call(
+    name: string,
+    what: string,
+    integers: readonly bigint[],
+    data: RemoteFunctionCall["data"] = [],
+    needs: readonly number[] = systemCalls,
+  ): Promise<number> {
+    const result = await this.run(name, integers, data, needs);
     if (result < 0) throw runtimeFault(this.process.pid, what, result);
     return result;
   }
@@ -176,6 +217,7 @@ export class RuntimeCalls {
     name: string,
     integers: readonly bigint[],
     data: RemoteFunctionCall["data"],
+    needs: readonly number[] = systemCalls,
   ): Promise<number> {
     const { pid } = this.process;
     const outcome = await this.onAnyThread({
@@ -186,7 +228,8 @@ export class RuntimeCalls {
       data,
       timeLimitMs: patienceMs,
       faults: "all",
-      needs: systemCalls,
+      needs,
+      lock: lockOf(this.runtime),
     });
     addon.faultPoint();
     if (outcome.outcome !== "returned")

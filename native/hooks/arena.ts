@@ -59,7 +59,7 @@ export class Arena {
    */
   stubCode(hook: number, pushes: number): Buffer {
     const code = new Encoder(this.stub(hook));
-    if (pushes > 0) code.dropStack(pushes * 8);
+    if (pushes > 0) code.moveStack(pushes * 8);
     code.jumpThrough(this.slot(hook));
     return code.bytes();
   }

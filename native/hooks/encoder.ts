@@ -35,10 +35,30 @@ export class Encoder {
     this.parts.push(0xeb, Number(distance) & 0xff);
   }
 
-  /** Moves the stack pointer up by 8 to 127 bytes; leaves flags and all else alone. 5 bytes. */
-  dropStack(bytes: number): void {
-    if (bytes < 0 || bytes > 127) throw new RangeError("a disp8 does not hold that");
-    this.parts.push(0x48, 0x8d, 0x64, 0x24, bytes); // lea bytes(%rsp),%rsp
+  /** Moves the stack pointer; leaves flags and all else alone. 5 or 8 bytes. */
+  moveStack(bytes: number): void {
+    const isShort = bytes >= -128 && bytes <= 127;
+    this.parts.push(0x48, 0x8d, isShort ? 0x64 : 0xa4, 0x24); // lea bytes(%rsp),%rsp
+    const displacement = Buffer.alloc(4);
+    displacement.writeInt32LE(bytes);
+    this.parts.push(...displacement.subarray(0, isShort ? 1 : 4));
+  }
+
+  /** `call *slot(%rip)`; 6 bytes. */
+  callThrough(slot: bigint): void {
+    this.parts.push(0xff, 0x15);
+    this.relative(slot, 4);
+  }
+
+  /** `jmp *offset(%rsp)`; 4 bytes. */
+  jumpThroughStack(offset: number): void {
+    if (offset < -128 || offset > 127) throw new RangeError("a disp8 does not hold that");
+    this.parts.push(0xff, 0x64, 0x24, offset & 0xff);
+  }
+
+  /** Code that was made for this very place. */
+  copied(code: Uint8Array): void {
+    this.parts.push(...code);
   }
 
   /** `jmp *slot(%rip)`; 6 bytes. */

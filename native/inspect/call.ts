@@ -8,8 +8,10 @@ import {
   type TracerHandle,
 } from "../addon/addon.js";
 import { formatAddress, type Address } from "../address.js";
+import { lockOf } from "../data/control_block.js";
 import { EngineError } from "../engine.js";
 import type { CallRequest, CallResult } from "../inspection.js";
+import type { RuntimeRecord } from "../record/record.js";
 import { onMember, type TargetProcess } from "../session/target_process.js";
 import { borrowable, isStopped, type Borrowable } from "./lock_holders.js";
 import { symbolAt } from "./symbol_places.js";
@@ -23,7 +25,7 @@ const looksAtRest = 200;
 const lookAtRestMs = 5;
 
 /** Which argument goes into which register, or on the stack. */
-function placeArguments(request: CallRequest, hasRuntime: boolean): RemoteFunctionCall {
+function placeArguments(request: CallRequest, runtime: RuntimeRecord | null): RemoteFunctionCall {
   const integers: bigint[] = [];
   const vectors: Uint8Array[] = [];
   const stack: bigint[] = [];
@@ -56,7 +58,8 @@ function placeArguments(request: CallRequest, hasRuntime: boolean): RemoteFuncti
     ],
     timeLimitMs: request.timeLimitMs,
     needs: [],
-    faults: hasRuntime ? "access" : "none",
+    faults: runtime === null ? "none" : "access",
+    lock: lockOf(runtime),
   };
 }
 
@@ -188,7 +191,7 @@ export async function callFunction(
       `process ${target.pid} is stopped by job control, so ${name} cannot run`,
       { pid: target.pid, help: "continue it first (SIGCONT)" },
     );
-  const call = placeArguments(request, target.record().runtime !== null);
+  const call = placeArguments(request, target.record().runtime);
   const { outcome, locks } = await onSomeThread(tracer, target, call, only);
   if (outcome.outcome !== "returned") throw failureOf(target, name, outcome, request.timeLimitMs);
   const { integers, vector, tid, heldUs } = outcome;

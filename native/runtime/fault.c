@@ -93,6 +93,12 @@ static int handle_store(struct page *page, struct user_context *user) {
   struct context *context = &user->context;
   if (slow_runs()) return slow_open(page, user) == 0;
   polus_control.traps++;
+  if (sites_replace(context->registers[CONTEXT_RIP])) {
+    /* Once the jump is there the thread takes it; until then the store is performed as any. */
+    static const uint8_t jump = 0xe9;
+    uint8_t first;
+    if (careful_copy(&first, (const void *)context->registers[CONTEXT_RIP], 1) == 0 && first == jump) return 1;
+  }
   sites_note(context->registers[CONTEXT_RIP]);
   switch (store_perform(context)) {
     case STORE_DONE: return 1;
@@ -123,7 +129,10 @@ static void on_segment(int number, struct signal_info *info, struct user_context
     /* Looked at again under the lock: the page may have been opened since. */
     int handled = handle(user);
     lock_release();
-    if (handled) return;
+    if (handled) {
+      context->registers[CONTEXT_RIP] = sites_continue(context->registers[CONTEXT_RIP]);
+      return;
+    }
   }
   context->registers[CONTEXT_RIP] = sites_program_counter(context->registers[CONTEXT_RIP]);
   pass_on(number, info, user);
@@ -136,6 +145,7 @@ static void on_trap(int number, struct signal_info *info, struct user_context *u
   }
   slow_close(user);
   lock_release();
+  user->context.registers[CONTEXT_RIP] = sites_continue(user->context.registers[CONTEXT_RIP]);
 }
 
 static long install(int number, full_handler *handler, struct action *before) {

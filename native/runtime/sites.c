@@ -141,6 +141,25 @@ long polus_runtime_site(uint64_t address, const uint8_t *code, size_t size, uint
   return result;
 }
 
+int sites_replace(uint64_t instruction) {
+  for (unsigned i = 0; polus_control.rewritten > 0 && i < POLUS_MOST_SITES; i++) {
+    if (polus_sites[i].state == POLUS_SITE_KNOWN && polus_sites[i].address == instruction) return 1;
+  }
+  return 0;
+}
+
+uint64_t sites_continue(uint64_t pc) {
+  for (unsigned i = 0; polus_control.rewritten > 0 && i < POLUS_MOST_SITES; i++) {
+    const struct polus_site *site = &polus_sites[i];
+    uint64_t offset = pc - site->address;
+    if (site->state != POLUS_SITE_KNOWN || offset == 0 || offset >= site->replaced) continue;
+    for (unsigned k = 0; k < POLUS_MOST_MOVED && site->moved[k].stub != 0; k++) {
+      if (site->moved[k].program == offset) return site->stub + site->moved[k].stub;
+    }
+  }
+  return pc;
+}
+
 uint64_t sites_program_counter(uint64_t pc) {
   for (unsigned i = 0; i < POLUS_MOST_SITES; i++) {
     const struct polus_site *site = &polus_sites[i];

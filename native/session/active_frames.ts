@@ -1,5 +1,11 @@
 /** Finds replaced functions that are still on a thread's stack. */
-import { addon, type ModuleHandle, type TracerHandle } from "../addon/addon.js";
+import {
+  addon,
+  type ModuleHandle,
+  type ThreadSnapshot,
+  type TracerHandle,
+} from "../addon/addon.js";
+import { readSites, siteOfStub, type Site } from "../data/site_table.js";
 import type { ActiveFrame, StackFrame, ThreadStack } from "../engine.js";
 import { address } from "../address.js";
 import { Arena, chainRoom, copyRoom } from "../hooks/arena.js";
@@ -9,6 +15,8 @@ import { onTarget, type TargetProcess } from "./target_process.js";
 
 const mostStack = 1 << 20;
 const mostFrames = 256;
+/** Of a thread's stack that a stub and what it calls may take. */
+const stackOfStub = 16 << 10;
 
 /** A range of code, and what it is called where it is found active. */
 export interface CodeRange {
@@ -107,13 +115,18 @@ export async function activeCodeOf(
     addon.tracerSnapshot(tracer, process.handle, mostStack),
   );
   const modules = handles(process);
+  const { runtime } = process.record();
+  const sites = runtime === null ? [] : readSites(process.handle, runtime);
   const found: ActiveFrame[] = [];
   for (const thread of threads) {
     const { frames, incomplete } = addon.unwind(process.pid, modules, thread, mostFrames);
     // All but the youngest frame, and those that a signal interrupted, hold return addresses:
     // the call lies before them.
     const words: bigint[] = frames.map((f, at) => (at === 0 || f.signalFrame ? f.pc : f.pc - 1n));
-    if (incomplete !== null) {
+    const stubs = sitesOf(thread, words, sites);
+    // Such a thread is where the store was, and no call frame information leads there.
+    words.push(...stubs.map((site) => site.address));
+    if (incomplete !== null || stubs.length > 0) {
       for (let at = 0; at + 8 <= thread.stack.length; at += 8)
         words.push(thread.stack.readBigUInt64LE(at));
     }
@@ -122,6 +135,19 @@ export async function activeCodeOf(
     }
   }
   return { frames: found, missed };
+}
+
+/** Rewritten stores that a thread is in the middle of. */
+function sitesOf(
+  thread: ThreadSnapshot,
+  frames: readonly bigint[],
+  sites: readonly Site[],
+): Site[] {
+  if (sites.every((s) => s.stub === 0n)) return [];
+  const words = [...frames];
+  for (let at = 0; at + 8 <= thread.stack.length && at < stackOfStub; at += 8)
+    words.push(thread.stack.readBigUInt64LE(at));
+  return words.flatMap((word) => siteOfStub(sites, word) ?? []);
 }
 
 /** Frames of an update's old code on any thread of the process. */

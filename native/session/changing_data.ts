@@ -1,6 +1,7 @@
 /** The data of a session's processes: begun, ended and taken back on the session's own tracer. */
 import type { TracerHandle } from "../addon/addon.js";
 import { Coexistence, type Settled } from "../data/coexistence.js";
+import { newHistory, type HotHistory } from "../data/hot_sites.js";
 import type { PlannedSet } from "../data/items.js";
 import { EngineError, type ActiveFrame, type EventSink } from "../engine.js";
 import { undoTo, type TargetProcess } from "./target_process.js";
@@ -14,6 +15,10 @@ export interface ChangingData {
   settle(process: TargetProcess): Promise<Settled>;
   /** The same, where a failure is no reason to fail: a later polus goes on. Resolves to what holds the rest. */
   trySettle(process: TargetProcess): Promise<readonly ActiveFrame[]>;
+  /** Rewrites stores that were caught often since the last time. A failure is no reason to fail. */
+  rewriteHot(process: TargetProcess): Promise<void>;
+  /** Before code changes: rewritten stores may lie where it does. @throws EngineError */
+  restoreCode(process: TargetProcess): Promise<void>;
   /** Forgets data of rolled-back updates. @throws EngineError */
   dropRetired(process: TargetProcess): Promise<void>;
 }
@@ -22,6 +27,7 @@ export function changingData(
   withTracer: <T>(work: (tracer: TracerHandle) => Promise<T>) => Promise<T>,
   onEvent: EventSink,
 ): ChangingData {
+  const histories = new WeakMap<TargetProcess, HotHistory>();
   /** Opens a tracer only where there is a runtime. */
   const within = async <T>(
     process: TargetProcess,
@@ -53,6 +59,16 @@ export function changingData(
         return [];
       }
     },
+    rewriteHot: async (process) => {
+      const history = histories.get(process) ?? newHistory();
+      histories.set(process, history);
+      try {
+        await within(process, undefined, (data) => data.rewriteHot(history));
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+      }
+    },
+    restoreCode: (process) => within(process, undefined, (data) => data.restoreCode()),
     dropRetired: (process) => within(process, undefined, (data) => data.dropRetired()),
   };
 }

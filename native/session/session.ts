@@ -41,6 +41,8 @@ import { planStage, planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
 const treePatienceMs = 15_000;
+/** How long after an update stores are counted that are caught because of it. */
+const hotAfterMs = 150;
 
 function checkPatience(deadline: number): void {
   if (Date.now() < deadline) return;
@@ -143,6 +145,7 @@ export class EngineSession implements Session {
     try {
       for (const member of this.scopeOf(request.scope)) {
         await this.whileNeeded(member, undefined, () => this.data.trySettle(member));
+        await this.whileNeeded(member, undefined, () => this.data.restoreCode(member));
         if (request.patches.some(({ data }) => data.length > 0))
           await this.whileNeeded(member, undefined, () => this.data.dropRetired(member));
       }
@@ -171,7 +174,13 @@ export class EngineSession implements Session {
       const planned = new Set([...plans.keys()].map((member) => member.pid));
       const others = step.repairs.filter((repair) => !planned.has(repair.pid));
       await this.noteStep(request, { ...step, repairs: others });
-      for (const member of done) await whileAlive(member, () => this.data.trySettle(member));
+      const coexisting: TargetProcess[] = [];
+      for (const member of done) {
+        const holds = await whileAlive(member, () => this.data.trySettle(member));
+        if (holds !== null && holds.length > 0) coexisting.push(member);
+      }
+      if (coexisting.length > 0) await new Promise((resolve) => setTimeout(resolve, hotAfterMs));
+      for (const member of coexisting) await whileAlive(member, () => this.data.rewriteHot(member));
       return this.result("done", done, request, metrics, verified.functions);
     } finally {
       this.closeTracer();
@@ -377,7 +386,11 @@ export class EngineSession implements Session {
       for (const member of this.scopeOf("tree")) {
         if (member.control === null || !member.alive) continue;
         try {
-          const { holds } = await exclusively([member], () => this.data.settle(member));
+          const { holds } = await exclusively([member], async () => {
+            const settled = await this.data.settle(member);
+            if (settled.holds.length > 0) await this.data.rewriteHot(member);
+            return settled;
+          });
           const active = await activeFramesOf(tracer, member, update);
           const known = (a: ActiveFrame, b: ActiveFrame): boolean =>
             a.tid === b.tid && a.function === b.function;

@@ -363,6 +363,9 @@ std::optional<std::string> Objection(const Target &target, const Tracee &t, cons
   bool anywhere = candidate.pc == 0 && candidate.sp == 0;
   if (!anywhere && (r.rip != candidate.pc || r.rsp != candidate.sp)) return "they go on while they are looked at";
   if (InRestartableSequence(target, t, r)) return "they were inside restartable sequences";
+  uint64_t owner = 0;
+  if (spec.lock != 0) target.Read(TargetAddress{spec.lock}, &owner, sizeof owner);
+  if (owner == (r.fs_base | 1)) return "they were about to store to data that changes";
   size_t space = SignalFrameSpace(t.ExtendedState().size()) + DataSize(spec) + kCallStack;
   if (!RoomOnOwnStack(maps, target.pid(), t.tid(), r.rsp, r.fs_base, space)) {
     return "none stands on a stack of its own with room for a call";

@@ -46,6 +46,8 @@ struct CallSpec {
   HandledFaults faults;
   // System calls that the function and what it installs make later: filters must permit them.
   std::vector<uint64_t> needs;
+  // Where the runtime says who has its lock (polus_runtime.h, polus_lock); 0: there is no runtime.
+  uint64_t lock = 0;
 };
 
 struct CallOutcome {

@@ -288,6 +288,7 @@ CallSpec CallOf(const Napi::Object &request) {
     spec.needs.push_back(ToCount(needs.Get(i), "a system call", 1023));
   }
   spec.faults = ToHandledFaults(request.Get("faults"));
+  spec.lock = ToAddress(request.Get("lock"), "the lock");
   return spec;
 }
 

@@ -169,6 +169,7 @@ test("no register or vector register of a borrowed thread changes, wherever it i
         timeLimitMs: 5000,
         needs: [],
         faults: "none",
+        lock: 0n,
       }),
       ([now]) => assert.ok(now > 0n),
     );
@@ -190,6 +191,7 @@ test("threads that block in system calls of every kind notice nothing", async ()
         timeLimitMs: 5000,
         needs: [],
         faults: "none",
+        lock: 0n,
       }),
       ([now]) => assert.ok(now > 0n),
     );
@@ -211,6 +213,7 @@ test("a function that sleeps does not disturb what the thread slept in", async (
         timeLimitMs: 5000,
         needs: [],
         faults: "none",
+        lock: 0n,
       }),
       () => undefined,
     );
@@ -278,6 +281,7 @@ test("a function that is left by longjmp is let go, with its signals", async () 
             timeLimitMs: 2000,
             needs: [],
             faults: "none",
+            lock: 0n,
           },
           [{ tid: jumper.tid, pc: 0n, sp: 0n, call: 0 }],
         );

@@ -5,15 +5,19 @@
  *   --movers=N    threads that call the functions again and again, default 4
  *   --stay        one more thread stays inside `clerk` and writes as the old version does, until `leave`
  *   --sessions=N  length of the list, default 40
+ *   --signals     a thread that stores to the items' page all the time, while signals arrive whose handlers
+ *                 store there too, and leave by siglongjmp
  *
  *   book          what the old objects hold: moves, amounts, hits, and how many of both were made
  *   leave         lets the thread go that stays
+ *   signals       how many were sent and handled, how often a handler left, and how far the thread has come
  *   birth         forks a child that calls the functions as its parent's movers do
  */
 #include "ledger.h"
 #include "target.h"
 
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +37,51 @@ long moves_made, hits_made;
 volatile long neighbour;
 
 static atomic_bool staying, leave;
+
+static volatile long stored, stored_in_handlers;
+static atomic_long sent, handled, left;
+static pthread_t jumper_thread;
+static atomic_bool jumper_ready;
+static sigjmp_buf before_the_loop;
+
+static void on_counted(int number) {
+  (void)number;
+  stored_in_handlers++;
+  atomic_fetch_add(&handled, 1);
+}
+
+static void on_leaving(int number) {
+  (void)number;
+  stored_in_handlers++;
+  atomic_fetch_add(&left, 1);
+  siglongjmp(before_the_loop, 1);
+}
+
+static void *jumper(void *argument) {
+  (void)argument;
+  struct sigaction counted = {.sa_handler = on_counted}, leaving = {.sa_handler = on_leaving};
+  sigaddset(&counted.sa_mask, SIGUSR1);
+  sigaction(SIGRTMIN + 5, &counted, NULL);
+  sigaction(SIGUSR1, &leaving, NULL);
+  jumper_thread = pthread_self();
+  sigsetjmp(before_the_loop, 1);
+  atomic_store(&jumper_ready, true);
+  while (target_running()) stored = stored + 1;
+  return NULL;
+}
+
+static void *sender(void *argument) {
+  (void)argument;
+  while (!atomic_load(&jumper_ready)) target_sleep_us(100);
+  for (unsigned turn = 0; target_running(); turn++) {
+    if (pthread_kill(jumper_thread, SIGRTMIN + 5) == 0) atomic_fetch_add(&sent, 1);
+    if (turn % 2 == 0) pthread_kill(jumper_thread, SIGUSR1);
+    target_sleep_us(100 + turn * 7 % 200);
+    /* The kernel queues no more than so many. */
+    while (atomic_load(&sent) > atomic_load(&handled) + 100 && target_running()) target_sleep_us(100);
+  }
+  return NULL;
+}
 
 static void move_as_old(unsigned from, unsigned to, int by) {
   pthread_mutex_lock(&book_lock);
@@ -127,6 +176,11 @@ static bool command(const char *line, char *reply, size_t size) {
     snprintf(reply, size, "\"left\":true");
     return true;
   }
+  if (strcmp(line, "signals") == 0) {
+    snprintf(reply, size, "\"sent\":%ld,\"handled\":%ld,\"left\":%ld,\"stored\":%ld", atomic_load(&sent),
+             atomic_load(&handled), atomic_load(&left), stored);
+    return true;
+  }
   if (strcmp(line, "birth") == 0) {
     snprintf(reply, size, "\"child\":%d", birth());
     return true;
@@ -155,6 +209,10 @@ int main(int argc, char **argv) {
   if (target_option("stay") != NULL) {
     target_thread(inside, NULL);
     while (!atomic_load(&staying)) target_sleep_us(100);
+  }
+  if (target_option("signals") != NULL) {
+    target_thread(jumper, NULL);
+    target_thread(sender, NULL);
   }
   long movers = target_option_number("movers", 4);
   for (long i = 0; i < movers; i++) target_thread(mover, (void *)i);
