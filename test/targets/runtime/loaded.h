@@ -29,6 +29,10 @@ struct runtime {
   void (*store)(void *, const void *, size_t);
   long (*action)(long, const void *, void *);
   void *(*twin_of)(const void *);
+  long (*site)(uint64_t, const uint8_t *, size_t, uint64_t);
+  long (*gate)(long);
+  struct polus_site *sites;
+  void *site_entry;
 };
 
 static inline void *symbol_of(void *library, const char *name) {
@@ -68,6 +72,10 @@ static inline struct runtime load_runtime(void) {
   POLUS_FUNCTION(guards);
   POLUS_FUNCTION(store);
   POLUS_FUNCTION(action);
+  POLUS_FUNCTION(site);
+  POLUS_FUNCTION(gate);
+  *(void **)&runtime.sites = symbol_of(library, "polus_sites");
+  runtime.site_entry = symbol_of(library, "polus_site_entry");
   *(void **)&runtime.twin_of = symbol_of(library, "polus_twin_of");
   long result = runtime.start(getauxval(AT_HWCAP2));
   if (result < 0) {
