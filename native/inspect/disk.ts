@@ -2,8 +2,10 @@
 import { addon } from "../addon/addon.js";
 import { address, offsetBy, type Address } from "../address.js";
 import { EngineError } from "../engine.js";
+import { readSites, type Site } from "../data/site_table.js";
 import { Arena } from "../hooks/arena.js";
 import { Encoder } from "../hooks/encoder.js";
+import { jumpLength } from "../hooks/entries.js";
 import type { LoadedModule } from "../process/modules.js";
 import type { HookRecord, TargetRecord } from "../record/record.js";
 import type { TargetProcess } from "../session/target_process.js";
@@ -100,11 +102,28 @@ function ownJumps(process: TargetProcess): readonly OwnJump[] {
       .flatMap(({ patches }) => patches.filter(({ level }) => level !== null))
       .flatMap(({ functions }) => functions.map(({ hook }) => hook)),
   );
-  return record.hooks.flatMap((hook, number) => {
-    const arena = record.arenas[hook.arena];
-    if (arena === undefined) return [];
-    return jumpsOf(hook, new Arena(arena.base).stub(hook.index), inUse.has(number));
-  });
+  const { runtime } = record;
+  return [
+    ...record.hooks.flatMap((hook, number) => {
+      const arena = record.arenas[hook.arena];
+      if (arena === undefined) return [];
+      return jumpsOf(hook, new Arena(arena.base).stub(hook.index), inUse.has(number));
+    }),
+    ...(runtime === null ? [] : readSites(process.handle, runtime)).flatMap(siteJump),
+  ];
+}
+
+/** The jump in place of a store that is caught often. */
+function siteJump({ known, address, stub, original }: Site): readonly OwnJump[] {
+  const jump = new Encoder(address);
+  if (!known || original.length !== jumpLength) return [];
+  try {
+    jump.jump(stub);
+    return [{ address, bytes: jump.bytes(), original, inUse: false }];
+  } catch (error) {
+    if (error instanceof RangeError) return []; // it cannot reach
+    throw error;
+  }
 }
 
 /**

@@ -2,7 +2,9 @@
 /** Stores that are caught again and again are rewritten, and put back when nothing is coherent any more. */
 import * as assert from "uvu/assert";
 import { addon } from "../../../native/addon/addon.js";
+import { address } from "../../../native/address.js";
 import { readHot, readSites, type Site } from "../../../native/data/site_table.js";
+import { diskBytes } from "../../../native/inspect/disk.js";
 import { TargetProcess as Target } from "../../../native/session/target_process.js";
 import { engine, expectVersion, withSession } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
@@ -21,6 +23,13 @@ function hotOf(target: TargetProcess): ReadonlyMap<bigint, number> {
   const open = Target.open(target.pid, new Map(), true);
   const { runtime } = open.record();
   return runtime === null ? new Map() : readHot(open.handle, runtime);
+}
+
+/** Whether a look for damaged code takes the jump for what is to be there. */
+function isExpectedCode(target: TargetProcess, { address: at }: Site): boolean {
+  const open = Target.open(target.pid, new Map(), true);
+  const expected = diskBytes(open, address(at), 16);
+  return expected === null || addon.readMemory(open.handle, at, 16).equals(expected);
 }
 
 /** Whether the program's code is what its file holds. */
@@ -67,6 +76,10 @@ test("hot stores are rewritten, coherent, and put back at completion", async () 
   await withTarget(ledgerProgram(), { args: ["--stay", "--movers=2"] }, async (target) => {
     const sites = await rewritten(target, 4);
     assert.is((await runtimeOf(target)).rewritten, sites.length);
+    assert.ok(
+      sites.every((site) => isExpectedCode(target, site)),
+      "damage is seen that is none",
+    );
     const before = await checkBook(target);
     const hitsBefore = sites.reduce((sum, s) => sum + s.hits, 0);
     const hotBefore = hotOf(target);
