@@ -4,6 +4,7 @@ import { compilePatch } from "../../patchgen/extract/compile_patch.js";
 import { refuseMarks } from "../../patchgen/output/marks.js";
 import { patchFiles } from "../../patchgen/output/version_file.js";
 import { patchIncludeFolder } from "../installation.js";
+import { orStopped } from "../run/context.js";
 import type { Command } from "./command.js";
 import { readVersionFile } from "./version_file.js";
 
@@ -13,7 +14,10 @@ export const run: Command = async (context) => {
   const files = patchFiles(folder, version);
   await refuseMarks([...files.map(({ path }) => path), join(folder, "update.polus")]);
   const object = join(folder, version.object);
-  await compilePatch(files, object, patchIncludeFolder, context.interruption.abortSignal);
+  await orStopped(
+    context,
+    compilePatch(files, object, patchIncludeFolder, context.interruption.abortSignal),
+  );
   context.reporter.result(`${object}: ${files.length} files compiled`, {
     event: "built",
     time: new Date().toISOString(),

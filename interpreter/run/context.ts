@@ -34,3 +34,13 @@ export function stopIfAsked(context: RunContext): void {
   context.tally.state = "unchanged";
   throw new Stop("failed");
 }
+
+/** Work that touches no process: what ends it after a request to stop is that request, not a fault. */
+export async function orStopped<T>(context: RunContext, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    stopIfAsked(context);
+    throw error;
+  }
+}

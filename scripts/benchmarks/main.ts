@@ -33,6 +33,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   coherence: async () => (await import("./coherence.js")).coherence,
   repl: async () => (await import("./repl.js")).repl,
   kill: async () => (await import("./kill.js")).kill,
+  patchgen: async () => (await import("./patchgen.js")).patchgen,
 };
 
 async function main(): Promise<number> {

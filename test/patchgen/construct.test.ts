@@ -1,9 +1,11 @@
 // timeout 600s
 /** Patches that are constructed, built, applied to the running program, and rolled back. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { LivePlace } from "../interpreter/live_run.js";
 import { AnsweringProgram, type Change } from "./answering_program.js";
 
 interface Pair {
@@ -209,6 +211,22 @@ test("objects of another layout are carried over, with pointers into them", asyn
   } finally {
     program.stop();
   }
+});
+
+test("a request to stop ends the construction, and is no fault", async () => {
+  const place = new LivePlace();
+  const begun = join(place.folder, "begun");
+  const tree = join(place.folder, "tree");
+  mkdirSync(tree);
+  const build = `touch '${begun}'; exec sleep 60`;
+  const words = ["patchgen", "--old", tree, "--new", tree, "--build", build];
+  const { child, finished } = place.start([...words, "--out", join(place.folder, "out")]);
+  while (!existsSync(begun)) await setTimeout(20);
+  child.kill("SIGTERM");
+  const { code, stderr } = await finished;
+  assert.is(code, 3);
+  assert.match(stderr, /stopped by SIGTERM before any process was touched/);
+  assert.not.match(stderr, /internal error/);
 });
 
 test("a mark that is left to a person is not built", async () => {
