@@ -24,10 +24,9 @@ export function ofProgram(detection: Detection, binary: string): Detection {
 
 /** New units, and those without any symbol that the program's could be held against, count as its own. */
 function isMember(module: ModuleHandle, { source, old, oldSymbols }: UnitChange): boolean {
-  const names = [
-    ...oldSymbols.functions.filter(({ symbol }) => symbol).map(({ name }) => name),
-    ...oldSymbols.data.map(({ symbol }) => symbol),
-  ];
+  const functions = oldSymbols.functions.filter(({ symbol }) => symbol).map(({ name }) => name);
+  // Programs that are built together have variables of the same names; functions tell their file.
+  const names = functions.length > 0 ? functions : oldSymbols.data.map(({ symbol }) => symbol);
   if (old === null || names.length === 0) return true;
   return names.some((name) =>
     addon.findSymbols(module, name).some((symbol) => comesFrom(module, symbol, source)),

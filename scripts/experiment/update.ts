@@ -65,6 +65,7 @@ export class Operator<S extends RunningServer> {
   /** The old version, under a path that nothing else on this machine runs: a watch finds programs by theirs. */
   readonly executable: string;
   private watch: ChildProcess | null = null;
+  private said = "";
   /** How long processes that have started under a watch were held at their start, microseconds. */
   readonly heldAtStart: number[] = [];
 
@@ -117,7 +118,7 @@ export class Operator<S extends RunningServer> {
     let functions = 0;
     let stallUs = 0;
     let processes = 0;
-    watch.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+    watch.stderr.setEncoding("utf8").on("data", (text: string) => (this.said = errors += text));
     await new Promise<void>((resolve, reject) => {
       createInterface(watch.stdout).on("line", (text) => {
         const line = parse(text);
@@ -164,7 +165,8 @@ export class Operator<S extends RunningServer> {
     const closed = once(watch, "close");
     watch.kill("SIGINT");
     await closed;
-    if (watch.exitCode !== 0) throw new Error(`polus watch ended with ${watch.exitCode}`);
+    if (watch.exitCode !== 0)
+      throw new Error(`polus watch ended with ${watch.exitCode}: ${this.said}`);
   }
 
   /** Leaves the server as it is. */
