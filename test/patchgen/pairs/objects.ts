@@ -168,7 +168,7 @@ export const objectPairs: readonly Pair[] = [
     functions: ["first body,refers-to-data"],
     data: ["first.count layout"],
     asks: [5, 1515, 1515],
-    refused: "no-such-name",
+    live: [1515, 2010, 2505],
   },
   {
     name: "added static local before others of its name",
