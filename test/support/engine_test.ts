@@ -33,10 +33,15 @@ function define(name: string, body: () => Promise<void>): void {
   });
 }
 
-/** A test of what only root may set up, or may update; its file says `may skip`. */
-function asRoot(name: string, body: () => Promise<void>): void {
-  if (process.geteuid?.() === 0) define(name, body);
+/** A test of what not every machine can do; its file says `may skip`. */
+function where(can: boolean, name: string, body: () => Promise<void>): void {
+  if (can) define(name, body);
   else uvuTest.skip(name);
 }
 
-export const test = Object.assign(define, { asRoot, run: () => uvuTest.run() });
+/** A test of what only root may set up, or may update. */
+function asRoot(name: string, body: () => Promise<void>): void {
+  where(process.geteuid?.() === 0, name, body);
+}
+
+export const test = Object.assign(define, { asRoot, where, run: () => uvuTest.run() });

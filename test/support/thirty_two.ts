@@ -1,5 +1,5 @@
 /** A running 32-bit program; assembled, since the 32-bit C library is seldom there. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { targetSource } from "./repository.js";
 import { build } from "./toolchain.js";
@@ -10,18 +10,22 @@ export interface ThirtyTwoBitProcess {
   end(): Promise<void>;
 }
 
-/** Starts it and waits until it runs; rejects where the kernel runs no 32-bit programs. */
+const program = build({
+  name: "thirty_two",
+  sources: [targetSource("thirty_two.S")],
+  flags: ["-m32", "-nostdlib", "-static"],
+});
+
+/** Kernels are built without support for 32-bit programs, too. */
+export const runsThirtyTwoBit = spawnSync(program, { input: "" }).status === 0;
+
+/** Starts it and waits until it runs. */
 export async function startThirtyTwoBit(): Promise<ThirtyTwoBitProcess> {
-  const program = build({
-    name: "thirty_two",
-    sources: [targetSource("thirty_two.S")],
-    flags: ["-m32", "-nostdlib", "-static"],
-  });
   const child = spawn(program, { stdio: ["pipe", "pipe", "ignore"] });
   const exited = once(child, "exit");
   await Promise.race([
     once(child.stdout, "data"),
-    exited.then(() => Promise.reject(new Error("the kernel runs no 32-bit programs"))),
+    exited.then(() => Promise.reject(new Error("the 32-bit program ended at once"))),
   ]);
   return {
     pid: child.pid ?? 0,

@@ -1,5 +1,5 @@
 // timeout 240s
-// may skip: only root may change to another user
+// may skip: only root may change to another user, and some kernels run no 32-bit programs
 /** Bad input and processes that may not be touched: a clear refusal, and nothing is changed. */
 import { spawn } from "node:child_process";
 import * as assert from "uvu/assert";
@@ -20,7 +20,7 @@ import { childrenOf, mappings, readMemory, threadStates, writeMemory } from "../
 import { basicProgram, basicUpdate, buildTracer, staticsProgram } from "../../support/programs.js";
 import { buildTarget, sleep, TargetProcess, withTarget } from "../../support/target_process.js";
 import { generatedSource, runTool } from "../../support/toolchain.js";
-import { startThirtyTwoBit } from "../../support/thirty_two.js";
+import { runsThirtyTwoBit, startThirtyTwoBit } from "../../support/thirty_two.js";
 
 /** Requires that both verify and apply refuse, and that the target is as it was. */
 async function refusedUnchanged(
@@ -313,7 +313,7 @@ test.asRoot("a process of another user", async () => {
   });
 });
 
-test("a 32-bit process", async () => {
+test.where(runsThirtyTwoBit, "a 32-bit process", async () => {
   const target = await startThirtyTwoBit();
   try {
     await refused(apply(target.pid, basicUpdate()), "WRONG_ARCHITECTURE");
