@@ -59,7 +59,11 @@ Target::Target(pid_t pid) : pid_(pid) {
 
 bool Target::Alive() const {
   pollfd p{pidfd_.Get(), POLLIN, 0};
-  return ::poll(&p, 1, 0) == 0;
+  int ready;
+  // The tracer's timer may be due: even a look without waiting is interrupted then (fs/select.c, do_poll).
+  do ready = ::poll(&p, 1, 0);
+  while (ready < 0 && errno == EINTR);
+  return ready == 0;
 }
 
 void Target::Fail(const char *what, TargetAddress at, int error) const {
