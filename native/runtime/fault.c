@@ -1,5 +1,6 @@
 #include "fault.h"
 
+#include "actions.h"
 #include "careful.h"
 #include "lock.h"
 #include "map.h"
@@ -8,18 +9,9 @@
 #include "store.h"
 #include "syscalls.h"
 
-enum { SIGNAL_TRAP = 5, SIGNAL_SEGMENT = 11 };
 enum { SA_SIGINFO_ = 4, SA_ONSTACK_ = 0x08000000, SA_NODEFER_ = 0x40000000, SA_RESTORER_ = 0x04000000 };
 enum { SA_RESETHAND_ = (int)0x80000000 };
 enum { PAGE_FAULT = 14, ERROR_WRITE = 2, SIG_SETMASK_ = 2, TRIES = 8 };
-
-/** What rt_sigaction(2) of x86-64 takes. */
-struct action {
-  uint64_t handler; /* 0: default, 1: ignored */
-  uint64_t flags;
-  void (*restorer)(void);
-  uint64_t mask;
-};
 
 /** The head of siginfo_t, which is all that we read. */
 struct signal_info {
@@ -43,10 +35,6 @@ __asm__(
     ".popsection\n");
 extern void polus_restorer(void);
 
-static long set_action(int number, const struct action *to, struct action *before) {
-  return POLUS_CALL(SYS_rt_sigaction, number, to, before, 8, 0, 0);
-}
-
 /* What the kernel would have done if our handler did not stand before the program's. */
 static void pass_on(int number, struct signal_info *info, struct user_context *user) {
   struct action *action = &theirs[number == SIGNAL_TRAP];
@@ -64,9 +52,9 @@ static void pass_on(int number, struct signal_info *info, struct user_context *u
   }
   if (now.flags & (uint32_t)SA_RESETHAND_) action->handler = 0;
   uint64_t mask = user->mask | now.mask;
-  if (!(now.flags & SA_NODEFER_)) mask |= UINT64_C(1) << (number - 1);
+  if (!(now.flags & SA_NODEFER_)) mask |= SIGNAL_BIT(number);
   /* Ours must stay open: a store to a guarded page inside the program's handler would end it. */
-  mask &= ~(UINT64_C(1) << (SIGNAL_SEGMENT - 1));
+  mask &= ~SIGNAL_BIT(SIGNAL_SEGMENT);
   (void)POLUS_CALL(SYS_rt_sigprocmask, SIG_SETMASK_, &mask, NULL, 8, 0, 0);
   if (now.flags & SA_SIGINFO_) ((full_handler *)now.handler)(number, info, user);
   else ((simple_handler *)now.handler)(number);
@@ -155,7 +143,7 @@ static long install(int number, full_handler *handler, struct action *before) {
       (uint64_t)handler,
       SA_SIGINFO_ | SA_NODEFER_ | SA_RESTORER_ | (before->flags & SA_ONSTACK_),
       polus_restorer,
-      ~(UINT64_C(1) << (SIGNAL_SEGMENT - 1)),
+      ~SIGNAL_BIT(SIGNAL_SEGMENT),
   };
   result = set_action(number, &ours, NULL);
   return polus_failed(result) ? POLUS_FAULT_KERNEL + result : 0;

@@ -1,19 +1,14 @@
 #include "gates.h"
 
+#include "actions.h"
 #include "context.h"
 #include "lock.h"
 #include "memory.h"
 #include "polus_runtime.h"
-#include "syscalls.h"
 
-enum { LAST_SIGNAL = 64, SIGNAL_TRAP = 5, SIGNAL_KILL = 9, SIGNAL_SEGMENT = 11, SIGNAL_STOP = 19, SIG_SETMASK_ = 2 };
-enum { SA_SIGINFO_ = 4, INFORMATION = 128, MOST_DEFERRED = 256 };
+enum { SIG_SETMASK_ = 2, SA_SIGINFO_ = 4, INFORMATION = 128, MOST_DEFERRED = 256 };
 /** Marks a handler that was set without SA_SIGINFO, in a bit that no address of a program's code has. */
 #define PLAIN (UINT64_C(1) << 63)
-
-struct action {
-  uint64_t handler, flags, restorer, mask;
-};
 
 /* Where the gate leads; read without the lock, each word whole. Entries stay, for signals that are on their way. */
 uint64_t polus_gate_handlers[LAST_SIGNAL + 1] __attribute__((visibility("hidden")));
@@ -60,12 +55,6 @@ __asm__(
 
 static uint64_t gate(void) { return (uint64_t)polus_gate; }
 
-static const uint64_t ours = UINT64_C(1) << (SIGNAL_SEGMENT - 1) | UINT64_C(1) << (SIGNAL_TRAP - 1);
-
-static long set_action(long number, const struct action *to, struct action *before) {
-  return POLUS_CALL(SYS_rt_sigaction, number, to, before, 8, 0, 0);
-}
-
 void polus_gate_defer(int number, const void *information, struct user_context *user) __attribute__((visibility("hidden")));
 void polus_gate_defer(int number, const void *information, struct user_context *user) {
   /* The holder of the lock is the only one who takes an entry, and all but one of its signals are blocked from now on. */
@@ -82,7 +71,7 @@ void polus_gate_defer(int number, const void *information, struct user_context *
   /* With SA_RESETHAND the action is gone by now, and the signal will be delivered once more. */
   struct action now;
   if (!polus_failed(set_action(number, NULL, &now)) && now.handler == 0) (void)set_action(number, &gates.kernel[number], NULL);
-  user->mask = ~ours;
+  user->mask = ~SIGNALS_OF_OURS;
 }
 
 /* Sends this thread again what was put off. Returns whether there was any; then signals are blocked, and `mask` was before. */

@@ -1,7 +1,7 @@
 #include "lock.h"
 
+#include "actions.h"
 #include "polus_runtime.h"
-#include "syscalls.h"
 
 enum { SPINS = 2000, PATIENCE_NS = 2000000 };
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
@@ -76,11 +76,10 @@ void lock_release(void) {
   (void)POLUS_CALL(SYS_futex, &polus_lock.turn, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
-enum { SIG_BLOCK_ = 0, SIG_SETMASK_ = 2, SIGNAL_TRAP = 5, SIGNAL_SEGMENT = 11 };
+enum { SIG_BLOCK_ = 0, SIG_SETMASK_ = 2 };
 
 static uint64_t block_signals(void) {
-  /* Not the two that our own stores and steps may raise: the kernel kills whoever blocks those. */
-  uint64_t most = ~(UINT64_C(1) << (SIGNAL_TRAP - 1) | UINT64_C(1) << (SIGNAL_SEGMENT - 1)), before = 0;
+  uint64_t most = ~SIGNALS_OF_OURS, before = 0;
   (void)POLUS_CALL(SYS_rt_sigprocmask, SIG_BLOCK_, &most, &before, sizeof most, 0, 0);
   return before;
 }

@@ -1,11 +1,11 @@
 #include "slow.h"
 
+#include "actions.h"
 #include "coherence.h"
 #include "lock.h"
-#include "syscalls.h"
 
 enum { MOST_OPEN = 4 };
-enum { TRAP_FLAG = 0x100, SIGNAL_TRAP = 5, SIGNAL_SEGMENT = 11 };
+enum { TRAP_FLAG = 0x100 };
 
 static struct {
   uint64_t owner; /* thread_identity() of the thread that steps; 0 */
@@ -30,7 +30,7 @@ int slow_open(struct page *page, struct user_context *user) {
   open.owner = thread_identity();
   /* No handler of the program's may run in between. */
   open.mask = user->mask;
-  user->mask = ~(UINT64_C(1) << (SIGNAL_TRAP - 1) | UINT64_C(1) << (SIGNAL_SEGMENT - 1));
+  user->mask = ~SIGNALS_OF_OURS;
   user->context.flags |= TRAP_FLAG;
   polus_control.slow++;
   polus_control.slow_at = user->context.registers[CONTEXT_RIP];
