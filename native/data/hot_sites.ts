@@ -54,6 +54,8 @@ export class HotSites {
   /** Rewrites what was hot since the last look. Nothing is lost where it cannot be done. */
   async rewrite(history: HotHistory): Promise<void> {
     const hot = this.hotSince(history);
+    if (hot.length === 0) return;
+    await this.calls.gate(true);
     let rewritten = 0;
     for (const at of hot.slice(0, atOnce)) {
       if (await this.rewriteOne(at)) rewritten += 1;
@@ -61,12 +63,13 @@ export class HotSites {
     }
     if (rewritten > 0)
       this.onEvent({ event: "rewritten", pid: this.process.pid, instructions: rewritten });
+    else if (this.known().length === 0) await this.calls.gate(false);
   }
 
   /** Puts the program's code back. @throws EngineError refused: some of it stays as it is, and does no harm */
   async restore(): Promise<void> {
     const { handle } = this.process;
-    const sites = readSites(handle, this.runtime).filter((s) => s.known);
+    const sites = this.known();
     if (sites.length === 0) return;
     const changes = sites.flatMap((site): EntryChange[] => {
       const now = addon.readMemorySome(handle, site.address, site.original.length);
@@ -78,6 +81,10 @@ export class HotSites {
     if (changes.length > 0) await this.install(changes);
     for (const { number } of sites) await this.calls.forgetSite(number);
     await this.calls.gate(false);
+  }
+
+  private known(): readonly Site[] {
+    return readSites(this.process.handle, this.runtime).filter((s) => s.known);
   }
 
   private hotSince({ seen, impossible }: HotHistory): bigint[] {
@@ -101,7 +108,6 @@ export class HotSites {
       const entry = this.calls.symbol("polus_site_entry");
       const planned = planStub(candidate.store, stub, { entry, site: place.site.entry });
       if (planned === null) return false;
-      await this.calls.gate(true);
       return await this.put(candidate.store, place.site, stub, planned);
     } catch (error) {
       if (error instanceof EngineError && this.process.alive) return false;
