@@ -16,9 +16,17 @@ namespace polus {
 
 namespace {
 
+// How often holding is tried: at least so many times, and for at least so long.
+struct Patience {
+  int attempts;
+  uint64_t nanoseconds;
+};
+
 constexpr size_t kChunk = size_t{1} << 18;
-constexpr int kReadAttempts = 3;
-constexpr int kWriteAttempts = 6;
+// Reading does without holding where it must; a write is tried for longer: on a loaded machine
+// threads sleep uninterruptibly for a while, or do not get a processor to stop on.
+constexpr Patience kReadPatience{3, 0};
+constexpr Patience kWritePatience{6, 2'000'000'000};
 constexpr int kLooksAtSleepers = 5;
 
 // What the program itself stores in one go is read in one go: nobody needs to be held.
@@ -65,36 +73,43 @@ void ReadInto(const Target &target, const std::vector<Range> &ranges, std::vecto
   }
 }
 
-// Holds everybody and runs `work`; again after a pause if somebody did not stop in time. False:
-// somebody cannot be held. `held_us` takes the longest hold, of attempts in vain too.
+// Holds everybody and runs `work`; again after a pause if somebody did not stop in time. Returns why
+// somebody could not be held, or nothing. `held_us` takes the longest hold, of attempts in vain too.
 template <typename Work>
-bool WhileHeld(const Target &target, const std::vector<pid_t> &processes, TraceeTable &table, WaitTimer &timer,
-               HoldDeadline *deadline, uint64_t limit_ns, int attempts, uint64_t &held_us, Work work) {
-  for (int attempt = 1; attempt <= attempts; ++attempt) {
-    if (SomebodySleepsDeep(processes)) return false;
-    try {
-      Hold::Attach(target, processes, table);
-      Hold hold(target, processes, table, timer, deadline, limit_ns);
+std::string WhileHeld(const Target &target, const std::vector<pid_t> &processes, TraceeTable &table, WaitTimer &timer,
+                      HoldDeadline *deadline, uint64_t limit_ns, Patience patience, uint64_t &held_us, Work work) {
+  uint64_t until = MonotonicNanoseconds() + patience.nanoseconds;
+  for (int attempt = 1;; ++attempt) {
+    std::string why;
+    if (SomebodySleepsDeep(processes)) {
+      why = "it is in an uninterruptible sleep";
+      if (!target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(target.pid()) + " has ended");
+    } else {
       try {
-        FaultPoint();
-        hold.StopAll();
-        FaultPoint();
-        work(hold);
-      } catch (...) {
+        Hold::Attach(target, processes, table);
+        Hold hold(target, processes, table, timer, deadline, limit_ns);
+        try {
+          FaultPoint();
+          hold.StopAll();
+          FaultPoint();
+          work(hold);
+        } catch (...) {
+          hold.LetGo();
+          held_us = std::max(held_us, hold.figures().stall_us);
+          throw;
+        }
         hold.LetGo();
         held_us = std::max(held_us, hold.figures().stall_us);
-        throw;
+        return {};
+      } catch (const Failure &e) {
+        for (pid_t process : processes) table.ReleaseAll(process);
+        if ((!Is(e, "CANNOT_STOP") && !Is(e, "NO_SUCH_THREAD")) || !target.Alive()) throw;
+        why = e.what();
       }
-      hold.LetGo();
-      held_us = std::max(held_us, hold.figures().stall_us);
-      return true;
-    } catch (const Failure &e) {
-      for (pid_t process : processes) table.ReleaseAll(process);
-      if ((!Is(e, "CANNOT_STOP") && !Is(e, "NO_SUCH_THREAD")) || !target.Alive()) throw;
     }
-    SettleFor(table, timer, 5'000'000ull * static_cast<uint64_t>(attempt));
+    if (attempt >= patience.attempts && MonotonicNanoseconds() >= until) return why;
+    SettleFor(table, timer, 5'000'000ull * static_cast<uint64_t>(std::min(attempt, 20)));
   }
-  return false;
 }
 
 // Writing is refused wherever the program itself could not write: behind such a page stand code
@@ -211,8 +226,9 @@ Moment ReadTogether(const Target &target, const std::vector<Range> &ranges, Trac
   ReadInto(target, ranges, moment.contents, got, nullptr);
   if (!IsOneWord(ranges)) {
     std::vector<pid_t> processes = ProcessesOfMemory(target.pid());
-    moment.held = WhileHeld(target, processes, table, timer, deadline, limit_ns, kReadAttempts, moment.held_us,
-                            [&](const Hold &hold) { ReadInto(target, ranges, moment.contents, got, &hold); });
+    moment.held = WhileHeld(target, processes, table, timer, deadline, limit_ns, kReadPatience, moment.held_us,
+                            [&](const Hold &hold) { ReadInto(target, ranges, moment.contents, got, &hold); })
+                      .empty();
     if (!moment.held) ReadInto(target, ranges, moment.contents, got, nullptr);
   }
   if (!target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(target.pid()) + " has ended");
@@ -233,20 +249,21 @@ ChangeResult WriteTogether(const Target &target, const std::vector<Change> &chan
   std::vector<Piece> pieces = GatherPieces(changes);
   // Pages that were swapped out come back before anybody waits for them.
   for (Piece &p : pieces) target.Read(TargetAddress{p.start}, p.before.data(), p.before.size());
-  bool held = WhileHeld(target, ProcessesOfMemory(target.pid()), table, timer, deadline, limit_ns, kWriteAttempts,
-                        result.held_us, [&](const Hold &hold) {
-                          for (Piece &p : pieces) {
-                            hold.CheckTime();
-                            target.Read(TargetAddress{p.start}, p.before.data(), p.before.size());
-                          }
-                          if (!Compare(pieces, changes, result)) return;
-                          hold.CheckTime();
-                          WritePieces(target, pieces);
-                          result.written = true;
-                        });
-  if (!held) {
-    throw Failure("CANNOT_STOP", "some thread of process " + std::to_string(target.pid()) +
-                                         " cannot be held (it is in an uninterruptible sleep)");
+  auto write = [&](const Hold &hold) {
+    for (Piece &p : pieces) {
+      hold.CheckTime();
+      target.Read(TargetAddress{p.start}, p.before.data(), p.before.size());
+    }
+    if (!Compare(pieces, changes, result)) return;
+    hold.CheckTime();
+    WritePieces(target, pieces);
+    result.written = true;
+  };
+  std::string why = WhileHeld(target, ProcessesOfMemory(target.pid()), table, timer, deadline, limit_ns, kWritePatience,
+                              result.held_us, write);
+  if (!why.empty()) {
+    throw Failure("CANNOT_STOP",
+                  "some thread of process " + std::to_string(target.pid()) + " cannot be held (" + why + ")");
   }
   return result;
 }

@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr size_t kMostStack = 256 * 1024;
 constexpr int kAttempts = 20;
+// Threads that do not stop, on a machine that is busy with other things, are tried for so long.
+constexpr uint64_t kStopPatienceNs = 2'000'000'000;
 
 struct PageWrite {
   uint64_t address;
@@ -155,6 +157,7 @@ WindowResult InstallWindow(const Target &target, const std::vector<EntryChange> 
   std::vector<Mapping> maps = ReadMaps(target.pid());
 
   WindowResult total;
+  uint64_t until = MonotonicNanoseconds() + kStopPatienceNs;
   for (int attempt = 1;; ++attempt) {
     try {
       std::vector<pid_t> process{target.pid()};
@@ -185,7 +188,7 @@ WindowResult InstallWindow(const Target &target, const std::vector<EntryChange> 
       bool again = (Is(e, "CANNOT_STOP") || Is(e, "THREAD_IN_ENTRY") || Is(e, "NO_SUCH_THREAD")) &&
                    attempt < kAttempts && target.Alive();
       if (!again) throw;
-      if (Is(e, "CANNOT_STOP") && attempt >= 6) throw;
+      if (Is(e, "CANNOT_STOP") && attempt >= 6 && MonotonicNanoseconds() >= until) throw;
     }
     SettleFor(table, timer, 10'000'000ull * static_cast<uint64_t>(attempt));
   }

@@ -266,7 +266,7 @@ test("blocking system calls notice nothing", async () => {
 
 test("a parent that waits for its vfork child cannot be held: read all the same, not written", async () => {
   const holding = buildTarget({ name: "vfork_hold" });
-  await withTarget(holding, { args: ["--hold-ms=3000"] }, async (target) => {
+  await withTarget(holding, { args: ["--hold-ms=10000"] }, async (target) => {
     await inspect(target.pid, async (look) => {
       const somewhere = look.maps().find((m) => m.permissions.startsWith("rw"));
       if (somewhere === undefined) throw new Error("no memory");
