@@ -157,6 +157,32 @@ test("the last line is the sum, exactly once, and the exit code says the same", 
   });
 });
 
+const failsFirst = `import { existsSync, writeFileSync } from "node:fs";
+import { test } from "uvu";
+test("alone", () => {
+  if (existsSync("seen")) return;
+  writeFileSync("seen", "");
+  throw new Error("the first time");
+});
+test.run();
+`;
+
+test("a file that failed is run once more, alone, and named when that passed", async () => {
+  await withProject({ "a/first": failsFirst, "b/good": good }, (folder) => {
+    const once = runProject(folder);
+    assert.is(once.status, 0);
+    assert.is(once.lines.at(-1), "2 passed, 0 failed");
+    assert.ok(once.lines.some((line) => line.includes("the first time")));
+    assert.ok(once.lines.includes("Failed beside others, passed alone: test/a/first.test.ts"));
+  });
+  const worse = { "a/first": failsFirst, "b/1": bad, "b/2": bad, "b/3": bad };
+  await withProject(worse, (folder) => {
+    const many = runProject(folder);
+    assert.is(many.status, 1);
+    assert.is(many.lines.at(-1), "0 passed, 4 failed", "four failures are no accident");
+  });
+});
+
 test("no file that matches, and a file that was not compiled, are failures", async () => {
   await withProject({ good }, (folder) => {
     const none = runProject(folder, "nonsense");
