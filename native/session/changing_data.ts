@@ -4,7 +4,15 @@ import { Coexistence, type Settled } from "../data/coexistence.js";
 import { newHistory, type HotHistory } from "../data/hot_sites.js";
 import type { PlannedSet } from "../data/items.js";
 import { EngineError, type ActiveFrame, type EventSink } from "../engine.js";
-import { undoTo, type TargetProcess } from "./target_process.js";
+import { undoTo, whileAlive, type TargetProcess } from "./target_process.js";
+
+/** Milliseconds between the looks of `settleSoon`; stores that are caught are counted meanwhile. */
+const looksAfterMs = [20, 50, 80] as const;
+
+export interface StillHeld {
+  readonly process: TargetProcess;
+  readonly holds: readonly ActiveFrame[];
+}
 
 export interface ChangingData {
   /** Both versions of a prepared update's data, coherent when this resolves. @throws EngineError */
@@ -15,6 +23,12 @@ export interface ChangingData {
   settle(process: TargetProcess): Promise<Settled>;
   /** The same, where a failure is no reason to fail: a later polus goes on. Resolves to what holds the rest. */
   trySettle(process: TargetProcess): Promise<readonly ActiveFrame[]>;
+  /**
+   * The same for several processes, looked at again for a moment: most functions return soon, and
+   * an update that is complete when it is reported needs no second command. Resolves to those that
+   * something holds still.
+   */
+  settleSoon(processes: readonly TargetProcess[]): Promise<readonly StillHeld[]>;
   /** Rewrites stores that were caught often since the last time. A failure is no reason to fail. */
   rewriteHot(process: TargetProcess): Promise<void>;
   /** Before code changes: rewritten stores may lie where it does. @throws EngineError */
@@ -42,6 +56,15 @@ export function changingData(
   };
   const settle = (process: TargetProcess): Promise<Settled> =>
     within(process, { changed: 0, holds: [] }, (data) => data.settle());
+  const trySettle = async (process: TargetProcess): Promise<readonly ActiveFrame[]> => {
+    try {
+      return (await settle(process)).holds;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      onEvent({ event: "waiting", pid: process.pid, why: error.message });
+      return [];
+    }
+  };
   return {
     begin: (process, update, sets) =>
       sets.length === 0
@@ -50,14 +73,23 @@ export function changingData(
     beforeRollback: (process, selector) =>
       within(process, undefined, (data) => data.beforeRollback(selector)),
     settle,
-    trySettle: async (process) => {
-      try {
-        return (await settle(process)).holds;
-      } catch (error) {
-        if (!(error instanceof EngineError)) throw error;
-        onEvent({ event: "waiting", pid: process.pid, why: error.message });
-        return [];
+    trySettle,
+    settleSoon: async (processes) => {
+      const look = async (some: readonly TargetProcess[]): Promise<StillHeld[]> => {
+        const held: StillHeld[] = [];
+        for (const process of some) {
+          const holds = (await whileAlive(process, () => trySettle(process))) ?? [];
+          if (holds.length > 0) held.push({ process, holds });
+        }
+        return held;
+      };
+      let held = await look(processes);
+      for (const pauseMs of looksAfterMs) {
+        if (held.length === 0) break;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        held = await look(held.map(({ process }) => process));
       }
+      return held;
     },
     rewriteHot: async (process) => {
       const history = histories.get(process) ?? newHistory();

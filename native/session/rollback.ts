@@ -178,10 +178,10 @@ export async function rollBackTo(
       await whileAlive(process, () =>
         process.control?.write(rolledBackTo(process.record(), what.selector)),
       );
-      const holds = await whileAlive(process, () => means.data.trySettle(process));
-      for (const { pid, tid, function: name } of holds ?? [])
-        onEvent({ event: "completing", pid, tid, function: name });
     }
+    for (const { holds } of await means.data.settleSoon(todo.map(({ process }) => process)))
+      for (const { pid, tid, function: name } of holds)
+        onEvent({ event: "completing", pid, tid, function: name });
   }
   const counts = [...done.values()];
   return {

@@ -41,8 +41,6 @@ import { planStage, planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
 const treePatienceMs = 15_000;
-/** How long after an update stores are counted that are caught because of it. */
-const hotAfterMs = 150;
 
 function checkPatience(deadline: number): void {
   if (Date.now() < deadline) return;
@@ -174,13 +172,8 @@ export class EngineSession implements Session {
       const planned = new Set([...plans.keys()].map((member) => member.pid));
       const others = step.repairs.filter((repair) => !planned.has(repair.pid));
       await this.noteStep(request, { ...step, repairs: others });
-      const coexisting: TargetProcess[] = [];
-      for (const member of done) {
-        const holds = await whileAlive(member, () => this.data.trySettle(member));
-        if (holds !== null && holds.length > 0) coexisting.push(member);
-      }
-      if (coexisting.length > 0) await new Promise((resolve) => setTimeout(resolve, hotAfterMs));
-      for (const member of coexisting) await whileAlive(member, () => this.data.rewriteHot(member));
+      for (const { process } of await this.data.settleSoon(done))
+        await whileAlive(process, () => this.data.rewriteHot(process));
       return this.result("done", done, request, metrics, verified.functions);
     } finally {
       this.closeTracer();
