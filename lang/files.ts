@@ -92,6 +92,20 @@ export const diskFiles: FileAccess = {
   },
 };
 
+/** The same files, but each path is probed once: many patches may be in one object. */
+export function probedOnce(files: FileAccess): FileAccess {
+  const known = new Map<string, ProbeResult>();
+  return {
+    read: (path) => files.read(path),
+    list: (directory) => files.list(directory),
+    probe: (path) => {
+      const result = known.get(path) ?? files.probe(path);
+      known.set(path, result);
+      return result;
+    },
+  };
+}
+
 function readWhole(descriptor: number, expected: number): ReadResult {
   const tooLarge: Refusal = {
     kind: "refused",

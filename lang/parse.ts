@@ -6,7 +6,7 @@ import { hasErrors, type Diagnostic } from "./diagnostics/diagnostic.js";
 import { characterMeant } from "./grammar/hints.js";
 import { polusParser } from "./grammar/parser.js";
 import type { SourceFile } from "./source.js";
-import { polusLexer, UnclosedCharacter, UnclosedString, Unknown } from "./tokens.js";
+import { tokenize, UnclosedCharacter, UnclosedString, Unknown } from "./tokens.js";
 
 export interface ParseResult {
   /** Null if there is any syntax error. */
@@ -27,7 +27,7 @@ export interface ParseOptions {
 /** Parses a text; never throws for what is in it. */
 export function parse(file: SourceFile, options: ParseOptions = {}): ParseResult {
   const diagnostics: Diagnostic[] = [];
-  const lexed = polusLexer().tokenize(file.text);
+  const lexed = tokenize(file.text);
   reportLexing(file, lexed, diagnostics);
   const items = polusParser().parse(
     file,
@@ -49,7 +49,7 @@ export function parseExpression(
   start: number,
 ): { readonly expression: Expression | null; readonly diagnostics: readonly Diagnostic[] } {
   const diagnostics: Diagnostic[] = [];
-  const lexed = polusLexer().tokenize(" ".repeat(start) + file.text.slice(start));
+  const lexed = tokenize(" ".repeat(start) + file.text.slice(start));
   reportLexing(file, lexed, diagnostics);
   const expression = polusParser().parseExpression(file, lexed.tokens, diagnostics);
   return { expression: hasErrors(diagnostics) ? null : expression, diagnostics };

@@ -3,7 +3,7 @@
  * keywords is also an identifier (its token type has the category `Identifier`), so
  * `check`, `on` or `list` go on naming things of the target.
  */
-import type { IToken, TokenType } from "chevrotain";
+import type { ILexingResult, IToken, TokenType } from "chevrotain";
 import { createToken, Lexer } from "./chevrotain.js";
 import { matchInlineC } from "./inline-c.js";
 
@@ -141,14 +141,18 @@ function titled(text: string): string {
   return text.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** The token type of each word. To the lexer they are identifiers: one pattern instead of one for each. */
+const typesOfWords = new Map<string, TokenType>();
+
 function word(text: string): TokenType {
-  return createToken({
+  const type = createToken({
     name: titled(text),
     label: `\`${text}\``,
-    pattern: new RegExp(`${text}(?![\\w$])`),
-    start_chars_hint: [text.charAt(0)],
+    pattern: Lexer.NA,
     categories: [Identifier],
   });
+  typesOfWords.set(text, type);
+  return type;
 }
 
 export const Import = word("import");
@@ -249,13 +253,21 @@ const words = [
 
 /** A keyword of C: it can name nothing. */
 function keyword(text: string, ...categories: TokenType[]): TokenType {
-  return createToken({
+  return keywords([text], {
     name: `C_${text}`,
     label: `\`${text}\``,
-    pattern: new RegExp(`${text}(?![\\w$])`),
-    start_chars_hint: [text.charAt(0)],
     categories: [AnyToken, ...categories],
   });
+}
+
+/** Keywords of C with a token type in common. */
+function keywords(
+  texts: readonly string[],
+  config: { readonly name: string; readonly label?: string; readonly categories: TokenType[] },
+): TokenType {
+  const type = createToken({ ...config, pattern: Lexer.NA });
+  for (const text of texts) typesOfWords.set(text, type);
+  return type;
 }
 
 export const Const = keyword("const", TypeWord);
@@ -272,21 +284,23 @@ export const Continue = keyword("continue");
 export const Return = keyword("return");
 export const Sizeof = keyword("sizeof");
 /** `int`, `unsigned`…: the words that C's own types are made of. */
-export const BasicType = createToken({
-  name: "BasicType",
-  label: "a type",
-  pattern: /(?:void|char|short|int|long|float|double|signed|unsigned|_Bool)(?![\w$])/,
-  categories: [AnyToken, TypeWord],
-});
+export const BasicType = keywords(
+  [
+    ...["void", "char", "short", "int", "long", "float", "double"],
+    ...["signed", "unsigned", "_Bool"],
+  ],
+  { name: "BasicType", label: "a type", categories: [AnyToken, TypeWord] },
+);
 /** C's keywords that mean nothing here. */
-export const Reserved = createToken({
-  name: "Reserved",
-  pattern:
-    /(?:auto|case|default|do|extern|goto|inline|register|restrict|static|switch|typedef)(?![\w$])/,
-  categories: [AnyToken],
-});
+export const Reserved = keywords(
+  [
+    ...["auto", "case", "default", "do", "extern", "goto", "inline"],
+    ...["register", "restrict", "static", "switch", "typedef"],
+  ],
+  { name: "Reserved", categories: [AnyToken] },
+);
 
-const keywords = [
+const cKeywords = [
   Const,
   Volatile,
   Struct,
@@ -330,14 +344,14 @@ const UnclosedComment = createToken({
   line_breaks: true,
 });
 
-/** In the order in which the lexer tries them: the longer sign and the special word first. */
+/** In the order in which the lexer tries them: the longer sign first. */
 export const tokenTypes: TokenType[] = [
   WhiteSpace,
   LineComment,
   BlockComment,
   UnclosedComment,
   ...words,
-  ...keywords,
+  ...cKeywords,
   Identifier,
   NumberLiteral,
   StringText,
@@ -391,8 +405,21 @@ export function isWord(type: TokenType): boolean {
 
 let lexer: InstanceType<typeof Lexer> | undefined;
 
-/** The lexer, made on first use. Tokens carry offsets only; lines come from `SourceFile`. */
+/** The lexer, made on first use; it takes words for identifiers. */
 export function polusLexer(): InstanceType<typeof Lexer> {
   lexer ??= new Lexer(tokenTypes, { positionTracking: "onlyOffset", skipValidations: true });
   return lexer;
+}
+
+/** The tokens of a text. They carry offsets only; lines come from `SourceFile`. */
+export function tokenize(text: string): ILexingResult {
+  const result = polusLexer().tokenize(text);
+  for (const token of result.tokens) {
+    if (token.tokenType !== Identifier) continue;
+    const type = typesOfWords.get(token.image);
+    if (type?.tokenTypeIdx === undefined) continue;
+    token.tokenType = type;
+    token.tokenTypeIdx = type.tokenTypeIdx;
+  }
+  return result;
 }

@@ -34,7 +34,7 @@ export async function complete(
   const path = /(?:^|\s)(?:import|from)\s+"([^"\n]*)$/.exec(text);
   if (path !== null) return completeFile(path[1] ?? "");
   const written = /[A-Za-z_$][\w$]*$/.exec(text)?.[0] ?? "";
-  const before = t.polusLexer().tokenize(text.slice(0, text.length - written.length)).tokens;
+  const before = t.tokenize(text.slice(0, text.length - written.length)).tokens;
   const previous = before.at(-1);
   const names = await namesOf(conversation, written);
   const image = previous?.image ?? "";

@@ -1,7 +1,7 @@
 /** Syntax colours: of what is typed, and of values that are printed. */
 import type { IToken } from "chevrotain";
 import * as t from "../../lang/tokens.js";
-import { isWord, polusLexer } from "../../lang/tokens.js";
+import { isWord, tokenize } from "../../lang/tokens.js";
 
 export type Highlighter = (text: string) => string;
 
@@ -48,7 +48,7 @@ export function highlightInput(text: string): string {
 }
 
 function highlightCode(text: string, words: boolean): string {
-  const { tokens, groups } = polusLexer().tokenize(text);
+  const { tokens, groups } = tokenize(text);
   const comments = [...(groups["comments"] ?? []), ...(groups["unclosedComments"] ?? [])];
   const all = [...tokens, ...comments].sort((a, b) => a.startOffset - b.startOffset);
   let result = "";

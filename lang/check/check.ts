@@ -9,7 +9,7 @@ import type {
 } from "../ast.js";
 import { diagnose } from "../diagnostics/codes.js";
 import { hasErrors, type Diagnostic } from "../diagnostics/diagnostic.js";
-import type { FileAccess } from "../files.js";
+import { probedOnce, type FileAccess } from "../files.js";
 import { firstWord, type SourceFile } from "../source.js";
 import { allStatements, statementExpressions } from "../walk.js";
 import type {
@@ -60,11 +60,12 @@ export function checkScript(
   const recipes = new RecipeFacts(bySource);
   const values = new Map<Expression, ConstantValue>();
   const updates = new Map<UpdateDeclaration, CheckedUpdate>();
+  const access = probedOnce(options.files);
   for (const file of files) {
     const scope = scopes.get(file);
     if (scope === undefined) continue;
     const context = {
-      ...options,
+      files: access,
       folder: dirname(file.path),
       constants,
       scope: checkedScopes.of(file.source),

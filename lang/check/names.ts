@@ -24,7 +24,7 @@ import type { ConstantValue } from "./checked.js";
 import type { Constants } from "./constants.js";
 import type { LoadedFile } from "./imports.js";
 import { isAssignable, plainName, type RecipeFacts } from "./recipes.js";
-import { duplicate, refuseValueWord, type Scope } from "./scope.js";
+import { duplicate, Names, refuseValueWord, type Scope } from "./scope.js";
 import { StaticExpressions } from "./statics.js";
 
 interface Surroundings {
@@ -35,7 +35,7 @@ interface Surroundings {
   /** Of the recipe around it: one may stand for an update of the caller's. */
   readonly parameters: ReadonlySet<string>;
   /** Names of the script's own variables here: they hide constants. */
-  readonly variables: ReadonlySet<string>;
+  readonly variables: Names;
 }
 
 /** What the checks of one file need to know. */
@@ -56,7 +56,7 @@ export function checkNames(file: LoadedFile, context: NameContext): void {
     inRecipe: false,
     inTaint: false,
     parameters: new Set(),
-    variables: new Set(),
+    variables: new Names(),
   };
   const top: Statement[] = [];
   for (const item of file.script?.items ?? []) {
@@ -113,8 +113,10 @@ class NameChecker {
       else this.diagnostics.push(duplicate("parameter", parameter, first));
       refuseValueWord(parameter, this.diagnostics);
     }
+    const variables = new Names(outside.variables);
+    for (const name of parameters.keys()) variables.add(name);
     const names = new Set(parameters.keys());
-    this.block(recipe.body, { ...outside, inRecipe: true, parameters: names, variables: names });
+    this.block(recipe.body, { ...outside, inRecipe: true, parameters: names, variables });
   }
 
   block(block: Block, around: Surroundings): void {
@@ -122,10 +124,11 @@ class NameChecker {
   }
 
   statements(statements: readonly Statement[], around: Surroundings): void {
-    const variables = new Set(around.variables);
+    const variables = new Names(around.variables);
+    const inside = { ...around, variables };
     const declared = new Map<string, Name>();
     for (const statement of statements) {
-      this.#statement(statement, { ...around, variables });
+      this.#statement(statement, inside);
       if (statement.kind !== "let") continue;
       const { name } = statement;
       const first = declared.get(name.text);
@@ -177,19 +180,16 @@ class NameChecker {
         return;
       }
     }
-    const inner: Surroundings =
-      statement.kind === "for"
-        ? {
-            ...around,
-            inLoop: true,
-            variables: new Set([...around.variables, statement.name.text]),
-          }
-        : { ...around, inLoop: around.inLoop || statement.kind === "while" };
-    for (const block of statementBlocks(statement)) this.block(block, inner);
+    const blocks = statementBlocks(statement);
+    if (blocks.length === 0) return;
+    const variables = new Names(around.variables);
+    if (statement.kind === "for") variables.add(statement.name.text);
+    const inner: Surroundings = { ...around, inLoop: true, variables };
+    for (const block of blocks) this.block(block, inner);
   }
 
   /** Constants in a statement's expressions make sense and are of the kind that it wants. */
-  #kinds(statement: Statement, variables: ReadonlySet<string>): void {
+  #kinds(statement: Statement, variables: Names): void {
     const { statics } = this;
     switch (statement.kind) {
       case "assert":

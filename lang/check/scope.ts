@@ -22,6 +22,21 @@ export interface Scope {
   readonly complete: boolean;
 }
 
+/** Names of the script's own variables at a place: those of its block, and of the blocks around it. */
+export class Names {
+  readonly #own = new Set<string>();
+
+  constructor(readonly around?: Names) {}
+
+  add(name: string): void {
+    this.#own.add(name);
+  }
+
+  has(name: string): boolean {
+    return this.#own.has(name) || this.around?.has(name) === true;
+  }
+}
+
 /** Words that are values wherever an expression stands. */
 export const valueWords: ReadonlySet<string> = new Set(["NULL", "true", "false"]);
 

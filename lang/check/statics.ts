@@ -5,7 +5,7 @@ import { expressionParts } from "../walk.js";
 import { describeValue, isTrue } from "./arithmetic.js";
 import type { ConstantValue } from "./checked.js";
 import type { Constants } from "./constants.js";
-import type { Scope } from "./scope.js";
+import type { Names, Scope } from "./scope.js";
 
 export class StaticExpressions {
   constructor(
@@ -19,7 +19,7 @@ export class StaticExpressions {
    * @param variables names of the script's own variables there: they hide constants
    * @returns the value if all of it is constant
    */
-  value(expression: Expression, variables: ReadonlySet<string>): ConstantValue | undefined {
+  value(expression: Expression, variables: Names): ConstantValue | undefined {
     if (this.#isConstant(expression, variables)) {
       const value = this.constants.evaluate(expression) ?? undefined;
       if (value !== undefined) this.values.set(expression, value);
@@ -29,25 +29,25 @@ export class StaticExpressions {
     return undefined;
   }
 
-  condition(expression: Expression, variables: ReadonlySet<string>): void {
+  condition(expression: Expression, variables: Names): void {
     const value = this.value(expression, variables);
     if (value === undefined || isTrue(value) !== undefined) return;
     this.#wrong(expression, "a condition", value);
   }
 
-  duration(expression: Expression, variables: ReadonlySet<string>): void {
+  duration(expression: Expression, variables: Names): void {
     const value = this.value(expression, variables);
     if (value === undefined || value.kind === "duration") return;
     const plain = value.kind === "integer" && expression.kind === "integer";
     this.#wrong(expression, "a duration", value, plain ? `write \`${value.value}s\`` : undefined);
   }
 
-  iterable(expression: Expression, variables: ReadonlySet<string>): void {
+  iterable(expression: Expression, variables: Names): void {
     const value = this.value(expression, variables);
     if (value !== undefined) this.#wrong(expression, "an array or a list", value);
   }
 
-  #isConstant(expression: Expression, variables: ReadonlySet<string>): boolean {
+  #isConstant(expression: Expression, variables: Names): boolean {
     switch (expression.kind) {
       case "integer":
       case "float":

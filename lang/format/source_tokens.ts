@@ -5,7 +5,7 @@
  */
 import type { TokenType } from "chevrotain";
 import type { SourceFile } from "../source.js";
-import { polusLexer, Semicolon } from "../tokens.js";
+import { tokenize, Semicolon } from "../tokens.js";
 
 export interface Comment {
   /** As written, with its `//` or its `/*` and end. */
@@ -76,7 +76,7 @@ export function sourceTokens(file: SourceFile): readonly SourceToken[] {
 
 /** Tokens and comments in the order of the text. */
 function pieces(text: string): readonly Piece[] {
-  const { tokens, groups } = polusLexer().tokenize(text);
+  const { tokens, groups } = tokenize(text);
   const all: Piece[] = [];
   for (const { tokenType, image, startOffset } of tokens) {
     all.push({ type: tokenType, image, start: startOffset, comment: false });

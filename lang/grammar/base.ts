@@ -3,7 +3,13 @@
  * a mistake. Recovery is our own: Chevrotain's would stop at any word, since every
  * word may be a name; ours skips to the next line that begins like an item of the list.
  */
-import type { IRecognitionException, IToken, ParserMethod, TokenType } from "chevrotain";
+import type {
+  IRecognitionException,
+  IToken,
+  OrMethodOpts,
+  ParserMethod,
+  TokenType,
+} from "chevrotain";
 import type { Name, StringLiteral } from "../ast.js";
 import { EmbeddedActionsParser, EOF, isRecognitionException } from "../chevrotain.js";
 import { diagnose } from "../diagnostics/codes.js";
@@ -38,6 +44,15 @@ interface OpenList {
   /** The `{`; none at top level. */
   readonly open?: IToken;
 }
+
+/** Tokens that are operands by themselves or begin one: never an operator, never a bracket. */
+export const operandTypes = [
+  t.Identifier,
+  t.NumberLiteral,
+  t.StringText,
+  t.CharacterText,
+  t.Sizeof,
+] as const;
 
 /** How deep expressions and blocks may be nested: the parser's stack grows with them. */
 const maximumDepth = 100;
@@ -116,6 +131,13 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     return this.ACTION(() => stringLiteral(token.image, this.spanOf(token), this.report));
   }
 
+  // --- rules ------------------------------------------------------------------------
+
+  /** A rule that is one choice; its alternatives are made once, not whenever it is entered. */
+  protected choice<T>(name: string, alternatives: OrMethodOpts<T>): ParserMethod<[], T> {
+    return this.RULE(name, (): T => this.OR<T>(alternatives));
+  }
+
   // --- looking ahead ----------------------------------------------------------------
 
   protected isAhead(distance: number, type: TokenType): boolean {
@@ -128,15 +150,16 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     if (token.tokenType === EOF) return false;
     const before = this.LA(distance - 1);
     const from = before.tokenType === EOF ? 0 : before.startOffset + before.image.length;
-    return !this.file.text.slice(from, token.startOffset).includes("\n");
+    const { text } = this.file;
+    for (let at = from; at < token.startOffset; at++) if (text[at] === "\n") return false;
+    return true;
   }
 
   /** Whether the token can only be an operand by itself: never an operator, never a bracket. */
   #isOperandOnly(distance: number): boolean {
     if (this.isAhead(distance, t.In) && this.isAhead(distance + 1, t.StringText)) return false;
-    return [t.Identifier, t.NumberLiteral, t.StringText, t.CharacterText, t.Sizeof].some((type) =>
-      this.isAhead(distance, type),
-    );
+    const token = this.LA(distance);
+    return operandTypes.some((type) => t.isA(token, type));
   }
 
   /**

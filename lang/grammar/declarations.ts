@@ -89,24 +89,22 @@ export abstract class DeclarationGrammar extends StatementGrammar {
     this.list(topContext, this.item),
   );
 
-  protected readonly item = this.RULE("item", (): Item =>
-    this.OR<Item>({
-      DEF: [
-        { ALT: () => this.SUBRULE(this.importDeclaration) },
-        { ALT: () => this.SUBRULE(this.constDeclaration) },
-        { ALT: () => this.SUBRULE(this.recipeDeclaration) },
-        { ALT: () => this.SUBRULE(this.updateDeclaration) },
-        {
-          // `patch` may also be a variable of the target.
-          GATE: () => this.interactive && this.isAhead(2, t.Identifier) && this.onSameLine(2),
-          ALT: () => this.SUBRULE(this.barePatch),
-        },
-        { ALT: () => this.SUBRULE(this.statement) },
-      ],
-      ERR_MSG: topContext.item,
-      IGNORE_AMBIGUITIES: true,
-    }),
-  );
+  protected readonly item = this.choice<Item>("item", {
+    DEF: [
+      { ALT: () => this.SUBRULE(this.importDeclaration) },
+      { ALT: () => this.SUBRULE(this.constDeclaration) },
+      { ALT: () => this.SUBRULE(this.recipeDeclaration) },
+      { ALT: () => this.SUBRULE(this.updateDeclaration) },
+      {
+        // `patch` may also be a variable of the target.
+        GATE: () => this.interactive && this.isAhead(2, t.Identifier) && this.onSameLine(2),
+        ALT: () => this.SUBRULE(this.barePatch),
+      },
+      { ALT: () => this.SUBRULE(this.statement) },
+    ],
+    ERR_MSG: topContext.item,
+    IGNORE_AMBIGUITIES: true,
+  });
 
   protected readonly importDeclaration = this.RULE("import", (): ImportDeclaration => {
     const first = this.CONSUME(t.Import);
@@ -165,19 +163,17 @@ export abstract class DeclarationGrammar extends StatementGrammar {
     }));
   });
 
-  protected readonly updateItem = this.RULE("updateItem", (): UpdateItem =>
-    this.OR<UpdateItem>({
-      DEF: [
-        { ALT: () => this.SUBRULE(this.target) },
-        { ALT: () => this.SUBRULE(this.patch) },
-        { ALT: () => this.SUBRULE(this.rollbackPoint) },
-        { ALT: () => this.SUBRULE(this.taint) },
-        { ALT: () => this.SUBRULE(this.onFailure) },
-        { ALT: () => this.SUBRULE(this.complete) },
-      ],
-      ERR_MSG: updateContext.item,
-    }),
-  );
+  protected readonly updateItem = this.choice<UpdateItem>("updateItem", {
+    DEF: [
+      { ALT: () => this.SUBRULE(this.target) },
+      { ALT: () => this.SUBRULE(this.patch) },
+      { ALT: () => this.SUBRULE(this.rollbackPoint) },
+      { ALT: () => this.SUBRULE(this.taint) },
+      { ALT: () => this.SUBRULE(this.onFailure) },
+      { ALT: () => this.SUBRULE(this.complete) },
+    ],
+    ERR_MSG: updateContext.item,
+  });
 
   // --- target ---------------------------------------------------------------------------
 
@@ -187,34 +183,32 @@ export abstract class DeclarationGrammar extends StatementGrammar {
     return { kind: "target", span: this.since(first), items };
   });
 
-  protected readonly targetItem = this.RULE("targetItem", (): TargetItem =>
-    this.OR<TargetItem>({
-      DEF: [
-        {
-          ALT: () => {
-            const first = this.CONSUME(t.Exe);
-            const value = this.textOf(this.CONSUME1(t.StringText));
-            return { kind: "exe", span: this.since(first), value };
-          },
+  protected readonly targetItem = this.choice<TargetItem>("targetItem", {
+    DEF: [
+      {
+        ALT: () => {
+          const first = this.CONSUME(t.Exe);
+          const value = this.textOf(this.CONSUME1(t.StringText));
+          return { kind: "exe", span: this.since(first), value };
         },
-        {
-          ALT: () => {
-            const first = this.CONSUME(t.BuildId);
-            const value = this.textOf(this.CONSUME2(t.StringText));
-            return { kind: "build-id", span: this.since(first), value };
-          },
+      },
+      {
+        ALT: () => {
+          const first = this.CONSUME(t.BuildId);
+          const value = this.textOf(this.CONSUME2(t.StringText));
+          return { kind: "build-id", span: this.since(first), value };
         },
-        {
-          ALT: () => {
-            const first = this.CONSUME(t.Scope);
-            const value = this.nameOf(this.CONSUME3(t.Identifier));
-            return { kind: "scope", span: this.since(first), value };
-          },
+      },
+      {
+        ALT: () => {
+          const first = this.CONSUME(t.Scope);
+          const value = this.nameOf(this.CONSUME3(t.Identifier));
+          return { kind: "scope", span: this.since(first), value };
         },
-      ],
-      ERR_MSG: targetContext.item,
-    }),
-  );
+      },
+    ],
+    ERR_MSG: targetContext.item,
+  });
 
   // --- patches ----------------------------------------------------------------------------
 
@@ -239,16 +233,14 @@ export abstract class DeclarationGrammar extends StatementGrammar {
     return { kind: "patch", span: this.since(first), name, ...(from && { from }), after, items };
   });
 
-  protected readonly patchItem = this.RULE("patchItem", (): PatchItem =>
-    this.OR<PatchItem>({
-      DEF: [
-        { ALT: () => this.SUBRULE(this.replace) },
-        { ALT: () => this.SUBRULE(this.data) },
-        { ALT: () => this.SUBRULE(this.inlineC) },
-      ],
-      ERR_MSG: patchContext.item,
-    }),
-  );
+  protected readonly patchItem = this.choice<PatchItem>("patchItem", {
+    DEF: [
+      { ALT: () => this.SUBRULE(this.replace) },
+      { ALT: () => this.SUBRULE(this.data) },
+      { ALT: () => this.SUBRULE(this.inlineC) },
+    ],
+    ERR_MSG: patchContext.item,
+  });
 
   protected readonly replace = this.RULE("replace", (): ReplaceItem => {
     const first = this.CONSUME(t.Replace);
@@ -319,12 +311,10 @@ export abstract class DeclarationGrammar extends StatementGrammar {
     };
   });
 
-  protected readonly dataProperty = this.RULE("dataProperty", (): DataProperty =>
-    this.OR<DataProperty>({
-      DEF: [{ ALT: () => this.SUBRULE(this.dataSize) }, { ALT: () => this.SUBRULE(this.dataName) }],
-      ERR_MSG: dataContext.item,
-    }),
-  );
+  protected readonly dataProperty = this.choice<DataProperty>("dataProperty", {
+    DEF: [{ ALT: () => this.SUBRULE(this.dataSize) }, { ALT: () => this.SUBRULE(this.dataName) }],
+    ERR_MSG: dataContext.item,
+  });
 
   protected readonly dataSize = this.RULE("dataSize", (): DataProperty => {
     const first = this.CONSUME(t.Size);
@@ -445,16 +435,14 @@ export abstract class DeclarationGrammar extends StatementGrammar {
     return { kind: "taint", span: this.since(first), name, when, items };
   });
 
-  protected readonly taintItem = this.RULE("taintItem", (): TaintItem =>
-    this.OR<TaintItem>({
-      DEF: [
-        { ALT: () => this.SUBRULE(this.check) },
-        { ALT: () => this.SUBRULE(this.recover) },
-        { ALT: () => this.SUBRULE(this.otherwise) },
-      ],
-      ERR_MSG: taintContext.item,
-    }),
-  );
+  protected readonly taintItem = this.choice<TaintItem>("taintItem", {
+    DEF: [
+      { ALT: () => this.SUBRULE(this.check) },
+      { ALT: () => this.SUBRULE(this.recover) },
+      { ALT: () => this.SUBRULE(this.otherwise) },
+    ],
+    ERR_MSG: taintContext.item,
+  });
 
   protected readonly check = this.RULE("check", (): CheckItem => {
     const first = this.CONSUME(t.Check);

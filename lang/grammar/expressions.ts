@@ -1,5 +1,5 @@
 /** Expressions: C's operators and precedence, without assignment, `++` and comma. */
-import type { IToken } from "chevrotain";
+import type { IToken, OrMethodOpts } from "chevrotain";
 import type {
   BaseType,
   BinaryOperator,
@@ -16,11 +16,43 @@ import { characterLiteral, numberLiteral } from "../literals.js";
 import { joinSpans, textOf } from "../source.js";
 import * as t from "../tokens.js";
 import { basicTypeName } from "../types.js";
-import { GrammarBase } from "./base.js";
+import { GrammarBase, operandTypes } from "./base.js";
 
 export abstract class ExpressionGrammar extends GrammarBase {
   /** Calls of functions that no `call` stands before (yet). */
   #uncalled = new WeakSet<CallExpression>();
+
+  /** Made once: an operand is what a script has most of. */
+  readonly #unaryAlternatives: OrMethodOpts<Expression> = {
+    DEF: [
+      {
+        ALT: () => {
+          const sign = this.CONSUME(t.UnaryOperator);
+          const operand = this.SUBRULE1(this.unary);
+          return this.ACTION((): Expression => ({
+            kind: "unary",
+            span: joinSpans(this.spanOf(sign), operand.span),
+            // The token type UnaryOperator holds exactly the signs of this union.
+            operator: sign.image as UnaryOperator,
+            operatorSpan: this.spanOf(sign),
+            operand,
+          }));
+        },
+      },
+      { ALT: () => this.SUBRULE(this.sizeof) },
+      { GATE: () => this.#castAhead() !== "none", ALT: () => this.SUBRULE(this.cast) },
+      { GATE: () => this.#callAhead(), ALT: () => this.SUBRULE(this.call) },
+      {
+        ALT: () => {
+          const operand = this.SUBRULE(this.postfix);
+          this.ACTION(() => this.#refuseUncalled(operand));
+          return operand;
+        },
+      },
+    ],
+    ERR_MSG: "an expression",
+    IGNORE_AMBIGUITIES: true,
+  };
 
   readonly expression = this.RULE("expression", (): Expression => {
     this.enter();
@@ -61,36 +93,7 @@ export abstract class ExpressionGrammar extends GrammarBase {
 
   readonly unary = this.RULE("unary", (): Expression => {
     this.enter();
-    const result = this.OR<Expression>({
-      DEF: [
-        {
-          ALT: () => {
-            const sign = this.CONSUME(t.UnaryOperator);
-            const operand = this.SUBRULE1(this.unary);
-            return this.ACTION((): Expression => ({
-              kind: "unary",
-              span: joinSpans(this.spanOf(sign), operand.span),
-              // The token type UnaryOperator holds exactly the signs of this union.
-              operator: sign.image as UnaryOperator,
-              operatorSpan: this.spanOf(sign),
-              operand,
-            }));
-          },
-        },
-        { ALT: () => this.SUBRULE(this.sizeof) },
-        { GATE: () => this.#castAhead() !== "none", ALT: () => this.SUBRULE(this.cast) },
-        { GATE: () => this.#callAhead(), ALT: () => this.SUBRULE(this.call) },
-        {
-          ALT: () => {
-            const operand = this.SUBRULE(this.postfix);
-            this.ACTION(() => this.#refuseUncalled(operand));
-            return operand;
-          },
-        },
-      ],
-      ERR_MSG: "an expression",
-      IGNORE_AMBIGUITIES: true,
-    });
+    const result = this.OR<Expression>(this.#unaryAlternatives);
     this.leave();
     return result;
   });
@@ -271,37 +274,33 @@ export abstract class ExpressionGrammar extends GrammarBase {
     return values;
   });
 
-  protected readonly primary = this.RULE("primary", (): Expression =>
-    this.OR<Expression>({
-      DEF: [
-        { GATE: () => !this.beginsItem(), ALT: () => this.SUBRULE(this.variable) },
-        {
-          ALT: () => {
-            const token = this.CONSUME(t.NumberLiteral);
-            return this.ACTION(() => numberLiteral(token.image, this.spanOf(token), this.report));
-          },
+  protected readonly primary = this.choice<Expression>("primary", {
+    DEF: [
+      { GATE: () => !this.beginsItem(), ALT: () => this.SUBRULE(this.variable) },
+      {
+        ALT: () => {
+          const token = this.CONSUME(t.NumberLiteral);
+          return this.ACTION(() => numberLiteral(token.image, this.spanOf(token), this.report));
         },
-        { ALT: () => this.textOf(this.CONSUME(t.StringText)) },
-        {
-          ALT: () => {
-            const token = this.CONSUME(t.CharacterText);
-            return this.ACTION(() =>
-              characterLiteral(token.image, this.spanOf(token), this.report),
-            );
-          },
+      },
+      { ALT: () => this.textOf(this.CONSUME(t.StringText)) },
+      {
+        ALT: () => {
+          const token = this.CONSUME(t.CharacterText);
+          return this.ACTION(() => characterLiteral(token.image, this.spanOf(token), this.report));
         },
-        {
-          ALT: () => {
-            const first = this.CONSUME(t.LeftParenthesis);
-            const expression = this.SUBRULE(this.expression);
-            this.CONSUME(t.RightParenthesis);
-            return { kind: "parenthesized", span: this.since(first), expression };
-          },
+      },
+      {
+        ALT: () => {
+          const first = this.CONSUME(t.LeftParenthesis);
+          const expression = this.SUBRULE(this.expression);
+          this.CONSUME(t.RightParenthesis);
+          return { kind: "parenthesized", span: this.since(first), expression };
         },
-      ],
-      ERR_MSG: "an expression",
-    }),
-  );
+      },
+    ],
+    ERR_MSG: "an expression",
+  });
 
   protected readonly variable = this.RULE("variable", (): Expression => {
     const first = this.CONSUME1(t.Identifier);
@@ -347,14 +346,8 @@ export abstract class ExpressionGrammar extends GrammarBase {
     if (this.#typeAhead()) return "certain";
     if (!this.isAhead(2, t.Identifier) || !this.isAhead(3, t.RightParenthesis)) return "none";
     const startsOperand =
-      [
-        t.LeftParenthesis,
-        t.Identifier,
-        t.NumberLiteral,
-        t.StringText,
-        t.CharacterText,
-        t.Sizeof,
-      ].some((type) => this.isAhead(4, type)) ||
+      this.isAhead(4, t.LeftParenthesis) ||
+      operandTypes.some((type) => this.isAhead(4, type)) ||
       (this.isAhead(4, t.UnaryOperator) && !this.isAhead(4, t.BinaryOperator));
     if (!startsOperand || !this.onSameLine(4)) return "none";
     if (this.isAhead(4, t.In) && this.isAhead(5, t.StringText)) return "none";

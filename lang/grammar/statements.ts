@@ -59,35 +59,33 @@ export const statementContext: ListContext = {
 };
 
 export abstract class StatementGrammar extends ExpressionGrammar {
-  protected readonly statement = this.RULE("statement", (): Statement =>
-    this.OR<Statement>({
-      DEF: [
-        { ALT: () => this.SUBRULE(this.setStatement) },
-        { ALT: () => this.SUBRULE(this.letStatement) },
-        { ALT: () => this.SUBRULE(this.printStatement) },
-        { ALT: () => this.SUBRULE(this.assertStatement) },
-        { ALT: () => this.SUBRULE(this.ifStatement) },
-        { ALT: () => this.SUBRULE(this.whileStatement) },
-        { ALT: () => this.SUBRULE(this.forStatement) },
-        { ALT: () => this.SUBRULE(this.breakStatement) },
-        { ALT: () => this.SUBRULE(this.continueStatement) },
-        { ALT: () => this.SUBRULE(this.sleepStatement) },
-        { ALT: () => this.SUBRULE(this.waitStatement) },
-        { ALT: () => this.SUBRULE(this.callStatement) },
-        { ALT: () => this.SUBRULE(this.returnStatement) },
-        { ALT: () => this.SUBRULE(this.applyStatement) },
-        { ALT: () => this.SUBRULE(this.rollbackStatement) },
-        { ALT: () => this.SUBRULE(this.messageStatement) },
-        {
-          GATE: () => !this.interactive && this.isAhead(2, t.LeftParenthesis),
-          ALT: () => this.SUBRULE(this.recipeStatement),
-        },
-        { GATE: () => this.interactive, ALT: () => this.SUBRULE(this.expressionStatement) },
-      ],
-      ERR_MSG: "a statement",
-      IGNORE_AMBIGUITIES: true,
-    }),
-  );
+  protected readonly statement = this.choice<Statement>("statement", {
+    DEF: [
+      { ALT: () => this.SUBRULE(this.setStatement) },
+      { ALT: () => this.SUBRULE(this.letStatement) },
+      { ALT: () => this.SUBRULE(this.printStatement) },
+      { ALT: () => this.SUBRULE(this.assertStatement) },
+      { ALT: () => this.SUBRULE(this.ifStatement) },
+      { ALT: () => this.SUBRULE(this.whileStatement) },
+      { ALT: () => this.SUBRULE(this.forStatement) },
+      { ALT: () => this.SUBRULE(this.breakStatement) },
+      { ALT: () => this.SUBRULE(this.continueStatement) },
+      { ALT: () => this.SUBRULE(this.sleepStatement) },
+      { ALT: () => this.SUBRULE(this.waitStatement) },
+      { ALT: () => this.SUBRULE(this.callStatement) },
+      { ALT: () => this.SUBRULE(this.returnStatement) },
+      { ALT: () => this.SUBRULE(this.applyStatement) },
+      { ALT: () => this.SUBRULE(this.rollbackStatement) },
+      { ALT: () => this.SUBRULE(this.messageStatement) },
+      {
+        GATE: () => !this.interactive && this.isAhead(2, t.LeftParenthesis),
+        ALT: () => this.SUBRULE(this.recipeStatement),
+      },
+      { GATE: () => this.interactive, ALT: () => this.SUBRULE(this.expressionStatement) },
+    ],
+    ERR_MSG: "a statement",
+    IGNORE_AMBIGUITIES: true,
+  });
 
   protected readonly block = this.RULE("block", (): Block => {
     this.enter();

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadScript, parse, renderDiagnostics, SourceFile } from "../../lang/index.js";
 import { formatScript } from "../../lang/format/format.js";
-import { polusLexer } from "../../lang/tokens.js";
+import { tokenize } from "../../lang/tokens.js";
 import { memoryFiles } from "./memory-files.js";
 import { readFileSync } from "node:fs";
 
@@ -24,9 +24,7 @@ apply u rollback to u.start
 `;
 
 const text = seed + statements;
-const tokens = polusLexer()
-  .tokenize(text)
-  .tokens.map(({ image }) => image);
+const tokens = tokenize(text).tokens.map(({ image }) => image);
 const oddities = [
   "",
   "\n",

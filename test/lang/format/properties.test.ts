@@ -10,7 +10,7 @@ import { commentsOf, sameTree } from "../../../lang/format/equivalence.js";
 import { sourceTokens } from "../../../lang/format/source_tokens.js";
 import { parse } from "../../../lang/parse.js";
 import { SourceFile } from "../../../lang/source.js";
-import { polusLexer } from "../../../lang/tokens.js";
+import { tokenize } from "../../../lang/tokens.js";
 import { scriptTokens, writeDown, writing } from "./random_script.js";
 
 const test = suite("properties");
@@ -79,11 +79,7 @@ test("the scripts of this repository, written down anew", () => {
   const texts = corpus();
   assert.ok(texts.length >= 40);
   for (const text of texts) assert.ok(examine(text));
-  const tokenized = texts.map((text) =>
-    polusLexer()
-      .tokenize(text)
-      .tokens.map(({ image }) => image),
-  );
+  const tokenized = texts.map((text) => tokenize(text).tokens.map(({ image }) => image));
   let accepted = 0;
   let tried = 0;
   fc.assert(
