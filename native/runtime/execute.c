@@ -104,12 +104,42 @@ static void compose(const struct store *store, const uint8_t *place, uint8_t *sl
   put_relative(slot, size, place, slot + size + 4, area + AREA + SCRATCH_END);
 }
 
+/* mov of a register or of an immediate, as it stands in the copy (SDM volume 2, MOV). */
+static void find_value(struct prepared *prepared) {
+  const struct store *store = &prepared->store;
+  const uint8_t *copy = store->copy;
+  unsigned at = 0, rex = 0, modrm = store->copy_displacement - 1u;
+  prepared->value = VALUE_COMPUTED;
+  if (copy[at] == 0x66) at++;
+  if ((copy[at] & 0xf0) == 0x40) rex = copy[at++];
+  if (at + 1 != modrm) return;
+  unsigned number = (copy[modrm] >> 3 & 7u) | (rex & 4 ? 8 : 0);
+  unsigned immediate = store->copy_displacement + 4u, size = store->copy_length - immediate;
+  switch (copy[at]) {
+    case 0x88:
+      if (rex == 0 && number >= 4) return; /* ah, ch, dh, bh */
+      __attribute__((fallthrough));
+    case 0x89:
+      prepared->value = VALUE_REGISTER;
+      prepared->source = (uint8_t)number;
+      return;
+    case 0xc6:
+    case 0xc7:
+      if ((number & 7) != 0 || size > 4) return;
+      prepared->value = VALUE_IMMEDIATE;
+      prepared->immediate = size == 1 ? (int8_t)copy[immediate] : 0;
+      if (size > 1) memcpy(&prepared->immediate, copy + immediate, size);
+      return;
+  }
+}
+
 /* Equal instructions share a slot: a program has many stores, but few that differ but for their address. */
 int polus_prepare(struct prepared *prepared) {
   const struct store *store = &prepared->store;
   uint8_t slot[SLOT];
   uint32_t hash = store->copy_length;
   if (area == NULL) return -1;
+  find_value(prepared);
   for (unsigned i = 0; i < store->copy_length; i++) hash = (hash ^ store->copy[i]) * 0x01000193; /* FNV-1a */
   for (hash ^= hash >> 15;; hash++) {
     uint16_t *found = &places[hash % PLACES];
@@ -182,6 +212,12 @@ static void run_conversion(const struct prepared *prepared, struct context *cont
 }
 
 void polus_execute(const struct prepared *prepared, struct context *context) {
+  if (prepared->value != VALUE_COMPUTED) {
+    uint64_t value = prepared->value == VALUE_REGISTER ? *polus_register(context, prepared->source)
+                                                       : (uint64_t)(int64_t)prepared->immediate;
+    memcpy(polus_scratch(), &value, sizeof value);
+    return;
+  }
   unsigned needs = prepared->store.needs;
   uint8_t *state = context->fpstate;
   uint32_t magic = 0, features = 0;

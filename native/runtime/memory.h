@@ -13,6 +13,10 @@ void *memmove(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
 int memcmp(const void *one, const void *other, size_t size);
 
+/* Freestanding code has no built-in functions of its own accord; sizes that are constants become moves with these. */
+#define memcpy(to, from, size) __builtin_memcpy(to, from, size)
+#define memset(to, value, size) __builtin_memset(to, value, size)
+
 /** Zeroed pages from the kernel, `size` rounded up; NULL if there are none. */
 void *pages_allocate(size_t size);
 void pages_release(void *at, size_t size);

@@ -112,7 +112,7 @@ static enum store_outcome perform_operand(const struct prepared *prepared, struc
   }
   uint8_t bytes[64];
   uint8_t *scratch = polus_scratch();
-  int readable = careful_copy(scratch, (const void *)at, store->size) == 0;
+  int readable = prepared->value != VALUE_COMPUTED || careful_copy(scratch, (const void *)at, store->size) == 0;
   if (readable) {
     polus_execute(prepared, context);
     memcpy(bytes, scratch, store->size);
