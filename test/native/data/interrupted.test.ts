@@ -1,5 +1,5 @@
 // exclusive
-// timeout 400s
+// timeout 900s
 /**
  * The engine is killed while data changes, is completed, or changes back. Whatever the point, the program
  * loses no write, and a later engine finishes, completes or takes back.
