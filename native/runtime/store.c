@@ -112,7 +112,9 @@ static enum store_outcome perform_operand(const struct prepared *prepared, struc
   }
   uint8_t bytes[64];
   uint8_t *scratch = polus_scratch();
-  int readable = prepared->value != VALUE_COMPUTED || careful_copy(scratch, (const void *)at, store->size) == 0;
+  /* Over the end of a page it is read in any case: where the second page is not there, nothing of the first is stored. */
+  int need_not_read = prepared->value != VALUE_COMPUTED && at % PAGE_SIZE + store->size <= PAGE_SIZE;
+  int readable = need_not_read || careful_copy(scratch, (const void *)at, store->size) == 0;
   if (readable) {
     polus_execute(prepared, context);
     memcpy(bytes, scratch, store->size);
