@@ -1,8 +1,8 @@
 #include "careful.h"
 
 /*
- * The handler knows the copy by its address, so that nothing needs to be noted before it. Few words, and what
- * one word of four bytes is, are copied without a string instruction, which takes long to begin with.
+ * The handler knows the copy by its address, so that nothing needs to be noted before it. Four bytes, and up to
+ * eight words of eight, are copied without a string instruction, which takes long to begin with.
  */
 __asm__(
     ".pushsection .text\n"

@@ -27,10 +27,6 @@ static void *push(size_t size) {
   return result;
 }
 
-typedef uint64_t unaligned64 __attribute__((may_alias, aligned(1)));
-typedef uint32_t unaligned32 __attribute__((may_alias, aligned(1)));
-typedef uint16_t unaligned16 __attribute__((may_alias, aligned(1)));
-
 /* One instruction for what the program's one instruction would have stored whole. */
 static void copy_whole(uint8_t *to, const uint8_t *from, size_t size) {
   switch (size) {

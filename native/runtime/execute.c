@@ -127,8 +127,8 @@ static void find_value(struct prepared *prepared) {
     case 0xc7:
       if ((number & 7) != 0 || size > 4) return;
       prepared->value = VALUE_IMMEDIATE;
-      prepared->immediate = size == 1 ? (int8_t)copy[immediate] : 0;
-      if (size > 1) memcpy(&prepared->immediate, copy + immediate, size);
+      prepared->immediate = 0;
+      memcpy(&prepared->immediate, copy + immediate, size);
       return;
   }
 }

@@ -12,10 +12,10 @@ enum value { VALUE_COMPUTED = 0, VALUE_REGISTER, VALUE_IMMEDIATE };
 /** An executable copy of one instruction, in the code area; lives until the area is remade. */
 struct prepared {
   struct store store;
-  uint8_t value;    /* enum value; unless it is VALUE_COMPUTED, memory need not be read */
-  uint8_t source;   /* number of the general register */
-  int32_t immediate; /* extended by its sign */
-  const void *code; /* the copy, followed by a jump back into the executor */
+  uint8_t value;     /* enum value */
+  uint8_t source;    /* number of the general register */
+  int32_t immediate; /* extended by its sign to eight bytes */
+  const void *code;  /* the copy, followed by a jump back into the executor */
 };
 
 /** Makes the code area (mapped writable and executable apart, without a descriptor). Zero, or a negative errno. */

@@ -5,10 +5,6 @@
 #undef memcpy
 #undef memset
 
-typedef uint64_t unaligned64 __attribute__((may_alias, aligned(1)));
-typedef uint32_t unaligned32 __attribute__((may_alias, aligned(1)));
-typedef uint16_t unaligned16 __attribute__((may_alias, aligned(1)));
-
 /* Words up to here: a string instruction takes as long to begin with (Intel's optimization manual, 3.7.6). */
 enum { SMALL = 256 };
 

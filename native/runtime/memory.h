@@ -7,6 +7,11 @@
 
 enum { PAGE_SIZE = 4096 };
 
+/** Words of what may be of another type, and lie anywhere. */
+typedef uint64_t unaligned64 __attribute__((may_alias, aligned(1)));
+typedef uint32_t unaligned32 __attribute__((may_alias, aligned(1)));
+typedef uint16_t unaligned16 __attribute__((may_alias, aligned(1)));
+
 /* Emitted by the compiler, and used by us. */
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memmove(void *to, const void *from, size_t size);
