@@ -3,6 +3,7 @@
  * no thread is inside the version that is not active. What is to be done follows from the runtime's control
  * block, the record and the selector alone, so that whoever finds a process at any step can go on.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { addon, type TracerHandle } from "../addon/addon.js";
 import { EngineError, type ActiveFrame, type EventSink } from "../engine.js";
 import type { DataRecord, PatchRecord, TargetRecord, UpdateRecord } from "../record/record.js";
@@ -101,10 +102,6 @@ function heldBy(record: TargetRecord, { update, aim }: Held): readonly CodeRange
       ];
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /** What an attempt to end coexistence came to. */
 export interface Settled {
   /** Sets that are at something else than before. */
@@ -166,7 +163,7 @@ export class Coexistence {
           `thread ${first} of process ${this.process.pid} does not stop`,
           { pid: this.process.pid, help: "try again when it has left the kernel" },
         );
-      await sleep(lookAgainMs);
+      await pause(lookAgainMs);
     }
   }
 
@@ -319,7 +316,7 @@ export class Coexistence {
       }));
       const all = [...frames, ...unseen];
       if (all.length === 0 || look === looks) return all;
-      await sleep(lookAgainMs);
+      await pause(lookAgainMs);
     }
   }
 

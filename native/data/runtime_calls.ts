@@ -1,5 +1,6 @@
 /** Calls of the runtime in a process, each on a borrowed thread; polus_runtime.h says what they do. */
 import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   addon,
   type RemoteCallOutcome,
@@ -258,7 +259,7 @@ export class RuntimeCalls {
         const isBusy = error instanceof EngineError && busy.has(error.code);
         if (!isBusy || look === mostLooks) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+      await pause(lookAgainMs);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Calls of a function of the target: arguments by the System V ABI, the thread, the outcome in words. */
 import { constants } from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   addon,
   type CallCandidate,
@@ -171,7 +172,7 @@ export async function callAtRest(
     } catch (error) {
       if (!(error instanceof EngineError && error.code === "NO_BORROWABLE_THREAD")) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, lookAtRestMs));
+    await pause(lookAtRestMs);
   }
   return callFunction(tracer, target, request);
 }

@@ -1,4 +1,5 @@
 /** The data of a session's processes: begun, ended and taken back on the session's own tracer. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { TracerHandle } from "../addon/addon.js";
 import { Coexistence, type Settled } from "../data/coexistence.js";
 import { newHistory, type HotHistory } from "../data/hot_sites.js";
@@ -86,7 +87,7 @@ export function changingData(
       let held = await look(processes);
       for (const pauseMs of looksAfterMs) {
         if (held.length === 0) break;
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await pause(pauseMs);
         held = await look(held.map(({ process }) => process));
       }
       return held;

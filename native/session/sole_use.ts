@@ -1,12 +1,11 @@
 /** Whether other processes run in a target's memory. */
+import { setTimeout as pause } from "node:timers/promises";
 import { addon } from "../addon/addon.js";
 import { EngineError, type EventSink } from "../engine.js";
 import { childrenByParent, readStat } from "../process/proc.js";
 import type { TargetProcess } from "./target_process.js";
 
 const sharedMemoryPatienceMs = 2_000;
-
-const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 /**
  * Waits until no other process runs in the same memory (vfork and CLONE_VM children): it
