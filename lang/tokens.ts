@@ -144,15 +144,22 @@ function titled(text: string): string {
 /** The token type of each word. To the lexer they are identifiers: one pattern instead of one for each. */
 const typesOfWords = new Map<string, TokenType>();
 
+/** A token type of one word or of several. */
+function typeOfWords(
+  texts: readonly string[],
+  config: { readonly name: string; readonly label?: string; readonly categories: TokenType[] },
+): TokenType {
+  const type = createToken({ ...config, pattern: Lexer.NA });
+  for (const text of texts) typesOfWords.set(text, type);
+  return type;
+}
+
 function word(text: string): TokenType {
-  const type = createToken({
+  return typeOfWords([text], {
     name: titled(text),
     label: `\`${text}\``,
-    pattern: Lexer.NA,
     categories: [Identifier],
   });
-  typesOfWords.set(text, type);
-  return type;
 }
 
 export const Import = word("import");
@@ -253,21 +260,11 @@ const words = [
 
 /** A keyword of C: it can name nothing. */
 function keyword(text: string, ...categories: TokenType[]): TokenType {
-  return keywords([text], {
+  return typeOfWords([text], {
     name: `C_${text}`,
     label: `\`${text}\``,
     categories: [AnyToken, ...categories],
   });
-}
-
-/** Keywords of C with a token type in common. */
-function keywords(
-  texts: readonly string[],
-  config: { readonly name: string; readonly label?: string; readonly categories: TokenType[] },
-): TokenType {
-  const type = createToken({ ...config, pattern: Lexer.NA });
-  for (const text of texts) typesOfWords.set(text, type);
-  return type;
 }
 
 export const Const = keyword("const", TypeWord);
@@ -284,7 +281,7 @@ export const Continue = keyword("continue");
 export const Return = keyword("return");
 export const Sizeof = keyword("sizeof");
 /** `int`, `unsigned`…: the words that C's own types are made of. */
-export const BasicType = keywords(
+export const BasicType = typeOfWords(
   [
     ...["void", "char", "short", "int", "long", "float", "double"],
     ...["signed", "unsigned", "_Bool"],
@@ -292,7 +289,7 @@ export const BasicType = keywords(
   { name: "BasicType", label: "a type", categories: [AnyToken, TypeWord] },
 );
 /** C's keywords that mean nothing here. */
-export const Reserved = keywords(
+export const Reserved = typeOfWords(
   [
     ...["auto", "case", "default", "do", "extern", "goto", "inline"],
     ...["register", "restrict", "static", "switch", "typedef"],
@@ -300,7 +297,7 @@ export const Reserved = keywords(
   { name: "Reserved", categories: [AnyToken] },
 );
 
-const cKeywords = [
+const keywords = [
   Const,
   Volatile,
   Struct,
@@ -351,7 +348,7 @@ export const tokenTypes: TokenType[] = [
   BlockComment,
   UnclosedComment,
   ...words,
-  ...cKeywords,
+  ...keywords,
   Identifier,
   NumberLiteral,
   StringText,

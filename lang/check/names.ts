@@ -33,7 +33,7 @@ interface Surroundings {
   /** In a taint's check or recovery: updates stay as they are there. */
   readonly inTaint: boolean;
   /** Of the recipe around it: one may stand for an update of the caller's. */
-  readonly parameters: ReadonlySet<string>;
+  readonly parameters: Names;
   /** Names of the script's own variables here: they hide constants. */
   readonly variables: Names;
 }
@@ -55,7 +55,7 @@ export function checkNames(file: LoadedFile, context: NameContext): void {
     inLoop: false,
     inRecipe: false,
     inTaint: false,
-    parameters: new Set(),
+    parameters: new Names(),
     variables: new Names(),
   };
   const top: Statement[] = [];
@@ -113,10 +113,8 @@ class NameChecker {
       else this.diagnostics.push(duplicate("parameter", parameter, first));
       refuseValueWord(parameter, this.diagnostics);
     }
-    const variables = new Names(outside.variables);
-    for (const name of parameters.keys()) variables.add(name);
-    const names = new Set(parameters.keys());
-    this.block(recipe.body, { ...outside, inRecipe: true, parameters: names, variables });
+    const names = new Names(outside.variables, parameters.keys());
+    this.block(recipe.body, { ...outside, inRecipe: true, parameters: names, variables: names });
   }
 
   block(block: Block, around: Surroundings): void {
@@ -180,12 +178,13 @@ class NameChecker {
         return;
       }
     }
-    const blocks = statementBlocks(statement);
-    if (blocks.length === 0) return;
-    const variables = new Names(around.variables);
-    if (statement.kind === "for") variables.add(statement.name.text);
-    const inner: Surroundings = { ...around, inLoop: true, variables };
-    for (const block of blocks) this.block(block, inner);
+    const variables =
+      statement.kind === "for"
+        ? new Names(around.variables, [statement.name.text])
+        : around.variables;
+    for (const block of statementBlocks(statement)) {
+      this.block(block, { ...around, inLoop: true, variables });
+    }
   }
 
   /** Constants in a statement's expressions make sense and are of the kind that it wants. */

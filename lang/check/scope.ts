@@ -24,9 +24,14 @@ export interface Scope {
 
 /** Names of the script's own variables at a place: those of its block, and of the blocks around it. */
 export class Names {
-  readonly #own = new Set<string>();
+  readonly #own: Set<string>;
 
-  constructor(readonly around?: Names) {}
+  constructor(
+    private readonly around?: Names,
+    own: Iterable<string> = [],
+  ) {
+    this.#own = new Set(own);
+  }
 
   add(name: string): void {
     this.#own.add(name);
