@@ -407,6 +407,8 @@ export interface Addon {
     path: string,
     options: { readonly loadAddress: bigint; readonly root?: string },
   ): ModuleHandle;
+  /** Build-id of an ELF file by its section headers, without reading the whole; `null` if they name none. */
+  fileBuildId(path: string): string | null;
   moduleInfo(module: ModuleHandle): ModuleInfo;
   /** All symbols of that name (aliases of other names excluded), locals of every file included. */
   findSymbols(module: ModuleHandle, name: string): ElfSymbol[];

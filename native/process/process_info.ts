@@ -33,8 +33,11 @@ function readBuildId(pid: number, exe: string): string | null {
   const first = readMaps(pid).find((m) => m.path === exe);
   if (first === undefined) return null;
   try {
-    return addon.moduleInfo(addon.openModule(`/proc/${pid}/exe`, { loadAddress: first.start }))
-      .buildId;
+    const path = `/proc/${pid}/exe`;
+    const found = addon.fileBuildId(path);
+    if (found !== null) return found;
+    // Without section headers the note is looked for in the segments of the whole file.
+    return addon.moduleInfo(addon.openModule(path, { loadAddress: first.start })).buildId;
   } catch {
     return null;
   }

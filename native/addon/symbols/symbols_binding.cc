@@ -61,6 +61,12 @@ Napi::Value OpenModule(const Napi::CallbackInfo& info) {
   return handle;
 }
 
+Napi::Value FileBuildId(const Napi::CallbackInfo& info) {
+  const std::string path = ToText(info[0], "path");
+  if (path.find('\0') != std::string::npos) ThrowArgument(info.Env(), "path must not hold a NUL");
+  return TextOrNull(info.Env(), ElfFile::FromDescriptor(OpenForReading(path), path)->BuildId());
+}
+
 Napi::Value ModuleInfo(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<Module> module = ToModule(info[0]);
@@ -191,6 +197,7 @@ std::shared_ptr<Module> ToModule(const Napi::Value& value) {
 
 void InitSymbols(Napi::Env env, Napi::Object exports) {
   Export<OpenModule>(env, exports, "openModule");
+  Export<FileBuildId>(env, exports, "fileBuildId");
   Export<ModuleInfo>(env, exports, "moduleInfo");
   Export<FindSymbols>(env, exports, "findSymbols");
   Export<SymbolAt>(env, exports, "symbolAt");

@@ -13,6 +13,8 @@ namespace {
 constexpr int kDeepestBlock = 64;
 /** More names than any real program has; a file that claims more is cut off there. */
 constexpr size_t kMostNames = size_t{1} << 22;
+/** Of debug information for one name at file scope, roughly: so that the table seldom grows. */
+constexpr uint64_t kBytesOfName = 512;
 
 void FindStatics(const Dwarf_Die& scope, std::string_view name, int depth,
                  std::vector<Dwarf_Die>* found) {
@@ -130,6 +132,9 @@ VariablePlace PlaceOf(const Dwarf_Die& variable) {
 DebugIndex::DebugIndex(Module& module) {
   Dwarf* dwarf = module.Dwarf().Open();
   if (dwarf == nullptr) return;
+  if (const ElfSection* section = module.File().SectionNamed(".debug_info")) {
+    by_name_.reserve(std::min<uint64_t>(section->size / kBytesOfName, kMostNames));
+  }
   Dwarf_CU* unit = nullptr;
   Dwarf_Half version = 0;
   uint8_t type = 0;
@@ -197,24 +202,29 @@ void DebugIndex::Add(const Dwarf_Die& die, const Dwarf_Die& owner, uint32_t unit
                      bool declaration) {
   const std::string_view name = NameOf(die);
   if (name.empty()) return;
-  std::vector<uint32_t>& same = by_name_[name];
+  const uint32_t index = static_cast<uint32_t>(all_.size());
+  const auto [place, fresh] = by_name_.try_emplace(name, Chain{index, index});
+  Chain& same = place->second;
   const bool is_type = kind != DebugKind::kVariable && kind != DebugKind::kFunction;
-  if (is_type) {
+  if (is_type && !fresh) {
     // A header's types stand in every unit that includes it: one complete definition is enough.
-    for (uint32_t index : same) {
-      if (all_[index].kind == kind && (!all_[index].declaration || declaration)) return;
+    for (uint32_t at = same.first; at != kNoName; at = all_[at].next) {
+      if (all_[at].kind == kind && (!all_[at].declaration || declaration)) return;
     }
   }
   const bool external = is_type || FlagOf(OriginOf(die), DW_AT_external);
-  same.push_back(static_cast<uint32_t>(all_.size()));
-  all_.push_back({die, owner, unit, kind, declaration, external});
+  if (!fresh) all_[same.last].next = index;
+  same.last = index;
+  all_.push_back({die, owner, unit, kind, declaration, external, kNoName});
 }
 
 std::vector<const DebugName*> DebugIndex::Named(std::string_view name) const {
   std::vector<const DebugName*> found;
   const auto same = by_name_.find(name);
   if (same == by_name_.end()) return found;
-  for (uint32_t index : same->second) found.push_back(&all_[index]);
+  for (uint32_t at = same->second.first; at != kNoName; at = all_[at].next) {
+    found.push_back(&all_[at]);
+  }
   return found;
 }
 
@@ -239,11 +249,11 @@ std::vector<Dwarf_Die> DebugIndex::StaticsOf(std::string_view function, std::str
 std::vector<std::string> DebugIndex::Beginning(bool (*wanted)(DebugKind), std::string_view prefix,
                                                size_t limit) const {
   std::vector<std::string> names;
-  for (const auto& [name, indices] : by_name_) {
+  for (const auto& [name, same] : by_name_) {
     if (name.substr(0, prefix.size()) != prefix) continue;
-    const bool any = std::any_of(indices.begin(), indices.end(),
-                                 [&](uint32_t index) { return wanted(all_[index].kind); });
-    if (any) names.emplace_back(name);
+    uint32_t at = same.first;
+    while (at != kNoName && !wanted(all_[at].kind)) at = all_[at].next;
+    if (at != kNoName) names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
   if (names.size() > limit) names.resize(limit);

@@ -4,6 +4,7 @@
 #include <elfutils/libdw.h>
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,7 +38,11 @@ struct DebugName {
   /** Only declared here; the definition is elsewhere or nowhere. */
   bool declaration;
   bool external;
+  /** Index of the next entry of the same name, `kNoName` for the last. */
+  uint32_t next;
 };
+
+constexpr uint32_t kNoName = UINT32_MAX;
 
 /**
  * The names of one module's debug information, found in a single pass over the entries at file
@@ -70,12 +75,19 @@ class DebugIndex {
   void AddEntry(const Dwarf_Die& die, const Dwarf_Die& unit, uint32_t number);
   void Add(const Dwarf_Die& die, const Dwarf_Die& owner, uint32_t unit, DebugKind kind, bool declaration);
 
-  std::vector<DebugName> all_;
+  /** The first and the last entry of a name; those between follow by `DebugName::next`. */
+  struct Chain {
+    uint32_t first;
+    uint32_t last;
+  };
+
+  /** Grows without being copied: there may be millions. */
+  std::deque<DebugName> all_;
   std::vector<std::string> sources_;
   /** Units of a supplementary file (dwz) that this module's units import. */
   std::unordered_set<const void*> imported_;
   std::vector<Dwarf_Die> to_import_;
-  std::unordered_map<std::string_view, std::vector<uint32_t>> by_name_;
+  std::unordered_map<std::string_view, Chain> by_name_;
 };
 
 /** Address of a variable with a fixed one, link-time; or its offset in the TLS block. */
