@@ -408,8 +408,8 @@ export interface StringLiteral extends Node {
   readonly kind: "string";
   /** As text: what does not decode as UTF-8 is U+FFFD. */
   readonly value: string;
-  /** As bytes, exactly, without a closing zero. */
-  readonly bytes: Uint8Array;
+  /** Its bytes, exactly, without a closing zero, if there are escapes in it; else they are `value` in UTF-8. */
+  readonly escaped?: Uint8Array;
 }
 
 export interface BooleanLiteral extends Node {

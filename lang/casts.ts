@@ -42,8 +42,11 @@ export function buildBinary(
   operands: readonly Expression[],
   operators: readonly ChainOperator[],
 ): Expression {
-  const [first, ...rest] = operands;
+  const [first, second] = operands;
+  const [operator] = operators;
   if (first === undefined) throw new RangeError("an operator chain has at least one operand");
+  if (second === undefined || operator === undefined) return first;
+  if (operands.length === 2) return joined(first, operator, second);
   const done: Expression[] = [first];
   const open: ChainOperator[] = [];
   const reduce = (): void => {
@@ -51,14 +54,7 @@ export function buildBinary(
     const left = done.pop();
     const operator = open.pop();
     if (left === undefined || right === undefined || operator === undefined) return;
-    done.push({
-      kind: "binary",
-      span: joinSpans(left.span, right.span),
-      operator: operator.operator,
-      operatorSpan: operator.span,
-      left,
-      right,
-    });
+    done.push(joined(left, operator, right));
   };
   operators.forEach((operator, index) => {
     const strength = precedence[operator.operator];
@@ -66,11 +62,20 @@ export function buildBinary(
       reduce();
     }
     open.push(operator);
-    const operand = rest[index];
+    const operand = operands[index + 1];
     if (operand !== undefined) done.push(operand);
   });
   while (open.length > 0) reduce();
   return done[0] ?? first;
+}
+
+function joined(
+  left: Expression,
+  { operator, span }: ChainOperator,
+  right: Expression,
+): Expression {
+  const whole = joinSpans(left.span, right.span);
+  return { kind: "binary", span: whole, operator, operatorSpan: span, left, right };
 }
 
 /** The tree of a chain, or the chain itself where a parenthesised name may be a type. */

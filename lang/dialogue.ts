@@ -196,7 +196,7 @@ function accepted(root: LoadedFile, imports: readonly ImportedFile[]): readonly 
   const items = (root.script?.items ?? []).filter(isDeclaration);
   if (items.length === 0) return [];
   const span = root.source.span(0, 0);
-  const path = { kind: "string", span, value: root.path, bytes: new Uint8Array() } as const;
+  const path = { kind: "string", span, value: root.path } as const;
   const script = { kind: "script", span, items } as const;
   return [...imports, { declaration: { kind: "import", span, path }, file: { ...root, script } }];
 }

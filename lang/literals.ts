@@ -44,6 +44,10 @@ export function numberLiteral(
     report(diagnose("invalid-number", span, { reason }, { suggestion }));
     return { kind: "integer", span, value: 0n, type: "int" };
   };
+  // Most numbers are small and plain.
+  if (/^(?:0|[1-9]\d{0,8})$/.test(text)) {
+    return { kind: "integer", span, value: BigInt(text), type: "int" };
+  }
   const prefixed = /^0([xXbB])(.*)$/.exec(text);
   if (prefixed?.[1] !== undefined && prefixed[2] !== undefined) {
     return prefixedInteger(prefixed[1].toLowerCase(), prefixed[2], text, span, wrong);
@@ -193,11 +197,17 @@ const simpleEscapes: Readonly<Record<string, number>> = {
 export function stringLiteral(text: string, span: Span, report: Report): StringLiteral {
   const closed = text.length > 1 && text.endsWith('"');
   const body = text.slice(1, closed ? -1 : undefined);
-  if (!body.includes("\\")) {
-    return { kind: "string", span, value: body, bytes: Buffer.from(body, "utf8") };
-  }
-  const raw = unescape(body, span, report);
-  return { kind: "string", span, value: raw.toString("utf8"), bytes: raw };
+  if (!body.includes("\\")) return { kind: "string", span, value: body };
+  const escaped = unescape(body, span, report);
+  return { kind: "string", span, value: escaped.toString("utf8"), escaped };
+}
+
+/** What a text stands for, without a closing zero. */
+export function stringBytes({
+  value,
+  escaped,
+}: Pick<StringLiteral, "value" | "escaped">): Uint8Array {
+  return escaped ?? Buffer.from(value, "utf8");
 }
 
 /** Reads `'…'`; a mistake is reported and read as 0. */

@@ -1,12 +1,12 @@
 /** From a text to its tree. */
-import type { ILexingResult, TokenType } from "chevrotain";
+import type { TokenType } from "chevrotain";
 import type { Expression, Script } from "./ast.js";
 import { diagnose } from "./diagnostics/codes.js";
 import { hasErrors, type Diagnostic } from "./diagnostics/diagnostic.js";
 import { characterMeant } from "./grammar/hints.js";
 import { polusParser } from "./grammar/parser.js";
 import type { SourceFile } from "./source.js";
-import { tokenize, UnclosedCharacter, UnclosedString, Unknown } from "./tokens.js";
+import { tokenize, UnclosedCharacter, UnclosedString, Unknown, type Lexed } from "./tokens.js";
 
 export interface ParseResult {
   /** Null if there is any syntax error. */
@@ -55,12 +55,12 @@ export function parseExpression(
   return { expression: hasErrors(diagnostics) ? null : expression, diagnostics };
 }
 
-function reportLexing(file: SourceFile, lexed: ILexingResult, diagnostics: Diagnostic[]): void {
+function reportLexing(file: SourceFile, lexed: Lexed, diagnostics: Diagnostic[]): void {
   for (const comment of lexed.groups["unclosedComments"] ?? []) {
     const span = file.span(comment.startOffset, comment.startOffset + 2);
     diagnostics.push(diagnose("unclosed-comment", span, undefined));
   }
-  for (const token of lexed.tokens) {
+  for (const token of lexed.broken) {
     const code = brokenTokens.get(token.tokenType);
     if (code === undefined) continue;
     const span = file.span(token.startOffset, token.startOffset + token.image.length);

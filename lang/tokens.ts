@@ -408,15 +408,27 @@ export function polusLexer(): InstanceType<typeof Lexer> {
   return lexer;
 }
 
+/** What a text consists of. */
+export interface Lexed extends ILexingResult {
+  /** Those of its tokens that are broken off, or no part of the language. */
+  readonly broken: readonly IToken[];
+}
+
+const brokenTypes = new Set([Unknown, UnclosedString, UnclosedCharacter]);
+
 /** The tokens of a text. They carry offsets only; lines come from `SourceFile`. */
-export function tokenize(text: string): ILexingResult {
+export function tokenize(text: string): Lexed {
   const result = polusLexer().tokenize(text);
-  for (const token of result.tokens) {
-    if (token.tokenType !== Identifier) continue;
+  const broken: IToken[] = [];
+  result.tokens.forEach((token) => {
+    if (token.tokenType !== Identifier) {
+      if (brokenTypes.has(token.tokenType)) broken.push(token);
+      return;
+    }
     const type = typesOfWords.get(token.image);
-    if (type?.tokenTypeIdx === undefined) continue;
+    if (type?.tokenTypeIdx === undefined) return;
     token.tokenType = type;
     token.tokenTypeIdx = type.tokenTypeIdx;
-  }
-  return result;
+  });
+  return { ...result, broken };
 }

@@ -3,6 +3,7 @@ import type { Literal, TypeName, VariableExpression } from "../../lang/ast.js";
 import type { ConstantValue } from "../../lang/check/checked.js";
 import { placeKind } from "../../lang/check/data.js";
 import { didYouMean } from "../../lang/diagnostics/suggest.js";
+import { stringBytes } from "../../lang/literals.js";
 import type { Span } from "../../lang/source.js";
 import {
   EngineError,
@@ -47,7 +48,7 @@ export function constantValue(
       return made({ kind: "float", name: constant.type, size, complex: false }, constant.value);
     }
     case "string":
-      return { kind: "text", bytes: constant.bytes, raw: false };
+      return { kind: "text", bytes: stringBytes(constant), raw: false };
     case "boolean":
       return made(boolType, constant.value ? 1n : 0n);
     case "duration":

@@ -1,5 +1,6 @@
 /** Values as `print` shows them, with the name of their type. */
 import type { ConstantValue } from "../../lang/check/checked.js";
+import { stringBytes } from "../../lang/literals.js";
 import type { PrintedValue } from "../progress/events.js";
 
 const durationUnits: readonly (readonly [name: string, nanoseconds: bigint])[] = [
@@ -61,7 +62,7 @@ export function printConstant(value: ConstantValue): PrintedValue {
     case "float":
       return { text: formatFloat(value.value, value.type), type: value.type };
     case "string":
-      return { text: value.value, type: `char [${value.bytes.length + 1}]` };
+      return { text: value.value, type: `char [${stringBytes(value).length + 1}]` };
     case "boolean":
       return { text: value.value ? "true" : "false", type: "_Bool" };
     case "duration":

@@ -1,6 +1,6 @@
 /** C's arithmetic on constants: conversions and results as gcc has them on x86-64 (LP64). */
 import type { BinaryOperator, IntegerType, UnaryOperator } from "../ast.js";
-import { integerWidth } from "../literals.js";
+import { integerWidth, stringBytes } from "../literals.js";
 import type { ConstantValue } from "./checked.js";
 
 /** A result, or why there is none. */
@@ -282,15 +282,15 @@ function texts(operator: BinaryOperator, left: ConstantValue, right: ConstantVal
   if (left.kind !== "string" || right.kind !== "string") {
     return { kind: "wrong-type", expected: "a text" };
   }
-  const same = Buffer.compare(left.bytes, right.bytes) === 0;
+  const same = Buffer.compare(stringBytes(left), stringBytes(right)) === 0;
   switch (operator) {
     case "==":
       return truth(same);
     case "!=":
       return truth(!same);
     case "+": {
-      const bytes = Buffer.concat([left.bytes, right.bytes]);
-      return done({ kind: "string", value: bytes.toString("utf8"), bytes });
+      const escaped = Buffer.concat([stringBytes(left), stringBytes(right)]);
+      return done({ kind: "string", value: escaped.toString("utf8"), escaped });
     }
     default:
       return { kind: "wrong-type", expected: "a number" };

@@ -188,6 +188,7 @@ function checkApplied(
   diagnostics: Diagnostic[],
 ): void {
   const applied = new Set<string>();
+  const appliers = [...scope.recipes.values()].some((one) => recipes.of(one).updates.size > 0);
   const call = (invocation: InvocationExpression): void => {
     const recipe = scope.recipes.get(invocation.name.text);
     if (recipe === undefined) return;
@@ -203,6 +204,7 @@ function checkApplied(
   );
   for (const statement of allStatements([...statements, ...bodies])) {
     if (statement.kind === "apply") applied.add(statement.update.text);
+    if (!appliers) continue;
     for (const expression of statementExpressions(statement)) eachInvocation(expression, call);
   }
   for (const [name, update] of scope.updates) {

@@ -10,6 +10,7 @@ import type {
   IntegerType,
   RecipeDeclaration,
   Statement,
+  StringLiteral,
   UpdateDeclaration,
 } from "../ast.js";
 import type { SourceFile, Span } from "../source.js";
@@ -28,7 +29,7 @@ export type ConstantValue =
       readonly value: number;
       readonly type: "float" | "double" | "long double";
     }
-  | { readonly kind: "string"; readonly value: string; readonly bytes: Uint8Array }
+  | Pick<StringLiteral, "kind" | "value" | "escaped">
   | { readonly kind: "boolean"; readonly value: boolean }
   | { readonly kind: "duration"; readonly nanoseconds: bigint }
   | { readonly kind: "size"; readonly bytes: bigint }

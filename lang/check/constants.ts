@@ -62,8 +62,10 @@ export class Constants {
         return { kind: "float", value: expression.value, type: expression.type };
       case "character":
         return { kind: "integer", value: BigInt(expression.value), type: "int" };
-      case "string":
-        return { kind: "string", value: expression.value, bytes: expression.bytes };
+      case "string": {
+        const { kind, value, escaped } = expression;
+        return { kind, value, ...(escaped && { escaped }) };
+      }
       case "boolean":
         return { kind: "boolean", value: expression.value };
       case "duration":
@@ -228,7 +230,7 @@ function overrideValue(
   if (original === null) return null;
   // On a command line nobody writes quotes inside quotes.
   if (original.kind === "string" && !text.startsWith('"')) {
-    return { kind: "string", value: text, bytes: Buffer.from(text, "utf8") };
+    return { kind: "string", value: text };
   }
   const { expression, diagnostics } = parseExpression(source, start);
   constants.diagnostics.push(...diagnostics);

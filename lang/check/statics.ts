@@ -20,13 +20,7 @@ export class StaticExpressions {
    * @returns the value if all of it is constant
    */
   value(expression: Expression, variables: Names): ConstantValue | undefined {
-    if (this.#isConstant(expression, variables)) {
-      const value = this.constants.evaluate(expression) ?? undefined;
-      if (value !== undefined) this.values.set(expression, value);
-      return value;
-    }
-    for (const part of expressionParts(expression)) this.value(part, variables);
-    return undefined;
+    return this.#isConstant(expression, variables) ? this.#evaluate(expression) : undefined;
   }
 
   condition(expression: Expression, variables: Names): void {
@@ -47,7 +41,19 @@ export class StaticExpressions {
     if (value !== undefined) this.#wrong(expression, "an array or a list", value);
   }
 
+  /** Whether all of it is constant; if not, its constant parts are evaluated. */
   #isConstant(expression: Expression, variables: Names): boolean {
+    const parts = expressionParts(expression);
+    if (parts.length === 0) return this.#isConstantOperand(expression, variables);
+    const constant = parts.map((part) => this.#isConstant(part, variables));
+    if (joinsConstants(expression) && !constant.includes(false)) return true;
+    parts.forEach((part, at) => {
+      if (constant[at]) this.#evaluate(part);
+    });
+    return false;
+  }
+
+  #isConstantOperand(expression: Expression, variables: Names): boolean {
     switch (expression.kind) {
       case "integer":
       case "float":
@@ -63,17 +69,15 @@ export class StaticExpressions {
         const plain = owner === undefined && place === undefined;
         return plain && this.scope.constants.has(name.text) && !variables.has(name.text);
       }
-      case "unary":
-        if (expression.operator === "*" || expression.operator === "&") return false;
-        return this.#isConstant(expression.operand, variables);
-      case "parenthesized":
-      case "binary":
-      case "conditional":
-      case "operator-chain":
-        return expressionParts(expression).every((part) => this.#isConstant(part, variables));
       default:
         return false;
     }
+  }
+
+  #evaluate(expression: Expression): ConstantValue | undefined {
+    const value = this.constants.evaluate(expression) ?? undefined;
+    if (value !== undefined) this.values.set(expression, value);
+    return value;
   }
 
   #wrong(
@@ -86,5 +90,20 @@ export class StaticExpressions {
     this.constants.diagnostics.push(
       diagnose("wrong-type", expression.span, { expected, found }, { suggestion }),
     );
+  }
+}
+
+/** Whether it is constant where all of its parts are. */
+function joinsConstants(expression: Expression): boolean {
+  switch (expression.kind) {
+    case "unary":
+      return expression.operator !== "*" && expression.operator !== "&";
+    case "parenthesized":
+    case "binary":
+    case "conditional":
+    case "operator-chain":
+      return true;
+    default:
+      return false;
   }
 }

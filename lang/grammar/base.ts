@@ -144,6 +144,14 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     return t.isA(this.LA(distance), type);
   }
 
+  /**
+   * Whether a part that is mostly absent may be there, so that it need not be entered. While the grammar is
+   * being recorded it always may be.
+   */
+  protected mayBe(type: TokenType): boolean {
+    return this.RECORDING_PHASE || this.isAhead(1, type);
+  }
+
   /** Whether no line break stands between the token at this distance and the one before it. */
   protected onSameLine(distance: number): boolean {
     const token = this.LA(distance);

@@ -42,61 +42,98 @@ export abstract class ExpressionGrammar extends GrammarBase {
       { ALT: () => this.SUBRULE(this.sizeof) },
       { GATE: () => this.#castAhead() !== "none", ALT: () => this.SUBRULE(this.cast) },
       { GATE: () => this.#callAhead(), ALT: () => this.SUBRULE(this.call) },
-      {
-        ALT: () => {
-          const operand = this.SUBRULE(this.postfix);
-          this.ACTION(() => this.#refuseUncalled(operand));
-          return operand;
-        },
-      },
+      { ALT: () => this.#operand() },
     ],
     ERR_MSG: "an expression",
     IGNORE_AMBIGUITIES: true,
   };
 
+  readonly #primaryAlternatives: OrMethodOpts<Expression> = {
+    DEF: [
+      { GATE: () => !this.beginsItem(), ALT: () => this.#variable() },
+      {
+        ALT: () => {
+          const token = this.CONSUME(t.NumberLiteral);
+          return this.ACTION(() => numberLiteral(token.image, this.spanOf(token), this.report));
+        },
+      },
+      { ALT: () => this.textOf(this.CONSUME1(t.StringText)) },
+      {
+        ALT: () => {
+          const token = this.CONSUME(t.CharacterText);
+          return this.ACTION(() => characterLiteral(token.image, this.spanOf(token), this.report));
+        },
+      },
+      {
+        ALT: () => {
+          const first = this.CONSUME2(t.LeftParenthesis);
+          const expression = this.SUBRULE2(this.expression);
+          this.CONSUME2(t.RightParenthesis);
+          return { kind: "parenthesized", span: this.since(first), expression };
+        },
+      },
+    ],
+    ERR_MSG: "an expression",
+  };
+
   readonly expression = this.RULE("expression", (): Expression => {
     this.enter();
-    let result: Expression = this.SUBRULE(this.operators);
-    this.OPTION(() => {
-      this.CONSUME(t.Question);
-      const whenTrue = this.SUBRULE1(this.expression);
-      this.CONSUME(t.Colon);
-      const whenFalse = this.SUBRULE2(this.expression);
-      this.ACTION(() => {
-        const span = joinSpans(result.span, whenFalse.span);
-        result = { kind: "conditional", span, condition: result, whenTrue, whenFalse };
+    let result = this.SUBRULE(this.unary);
+    if (this.mayBe(t.BinaryOperator)) result = this.#chain(result);
+    if (this.mayBe(t.Question)) {
+      this.OPTION(() => {
+        this.CONSUME(t.Question);
+        const whenTrue = this.SUBRULE1(this.expression);
+        this.CONSUME(t.Colon);
+        const whenFalse = this.SUBRULE2(this.expression);
+        this.ACTION(() => {
+          const span = joinSpans(result.span, whenFalse.span);
+          result = { kind: "conditional", span, condition: result, whenTrue, whenFalse };
+        });
       });
-    });
+    }
     this.leave();
     return result;
   });
 
-  protected readonly operators = this.RULE("operators", (): Expression => {
-    const first = this.SUBRULE1(this.unary);
-    let operands: Expression[] | undefined;
-    let operators: ChainOperator[] | undefined;
+  /** Binary operators and what they join. */
+  #chain(first: Expression): Expression {
+    const operands = [first];
+    const operators: ChainOperator[] = [];
     this.MANY(() => {
       const sign = this.CONSUME(t.BinaryOperator);
-      const operand = this.SUBRULE2(this.unary);
+      const operand = this.SUBRULE3(this.unary);
       this.ACTION(() => {
         this.grow();
         // The token type BinaryOperator holds exactly the signs of this union.
-        const operator = sign.image as BinaryOperator;
-        (operators ??= []).push({ span: this.spanOf(sign), operator });
-        (operands ??= [first]).push(operand);
+        operators.push({ span: this.spanOf(sign), operator: sign.image as BinaryOperator });
+        operands.push(operand);
       });
     });
-    return operands === undefined || operators === undefined
-      ? first
-      : this.ACTION(() => buildChain(operands ?? [], operators ?? []));
-  });
+    return this.ACTION(() => buildChain(operands, operators));
+  }
 
   readonly unary = this.RULE("unary", (): Expression => {
     this.enter();
-    const result = this.OR<Expression>(this.#unaryAlternatives);
+    const result = this.#isPlainOperand()
+      ? this.#operand()
+      : this.OR<Expression>(this.#unaryAlternatives);
     this.leave();
     return result;
   });
+
+  /** A name or a number, with nothing before it: most operands need no choice. */
+  #isPlainOperand(): boolean {
+    if (this.RECORDING_PHASE) return false;
+    const { tokenType } = this.LA(1);
+    return tokenType === t.Identifier || tokenType === t.NumberLiteral;
+  }
+
+  #operand(): Expression {
+    const operand = this.SUBRULE(this.postfix);
+    this.ACTION(() => this.#refuseUncalled(operand));
+    return operand;
+  }
 
   protected readonly sizeof = this.RULE("sizeof", (): Expression => {
     const first = this.CONSUME(t.Sizeof);
@@ -209,7 +246,8 @@ export abstract class ExpressionGrammar extends GrammarBase {
 
   /** Members, elements, arguments and `in "file"`; whether arguments make a call is seen later. */
   protected readonly postfix = this.RULE("postfix", (): Expression => {
-    let result: Expression = this.SUBRULE(this.primary);
+    let result = this.OR2<Expression>(this.#primaryAlternatives);
+    if (!this.RECORDING_PHASE && !this.#suffixAhead()) return result;
     this.MANY({
       GATE: () => this.#suffixAhead(),
       DEF: () => {
@@ -274,56 +312,27 @@ export abstract class ExpressionGrammar extends GrammarBase {
     return values;
   });
 
-  protected readonly primary = this.choice<Expression>("primary", {
-    DEF: [
-      { GATE: () => !this.beginsItem(), ALT: () => this.SUBRULE(this.variable) },
-      {
-        ALT: () => {
-          const token = this.CONSUME(t.NumberLiteral);
-          return this.ACTION(() => numberLiteral(token.image, this.spanOf(token), this.report));
-        },
-      },
-      { ALT: () => this.textOf(this.CONSUME(t.StringText)) },
-      {
-        ALT: () => {
-          const token = this.CONSUME(t.CharacterText);
-          return this.ACTION(() => characterLiteral(token.image, this.spanOf(token), this.report));
-        },
-      },
-      {
-        ALT: () => {
-          const first = this.CONSUME(t.LeftParenthesis);
-          const expression = this.SUBRULE(this.expression);
-          this.CONSUME(t.RightParenthesis);
-          return { kind: "parenthesized", span: this.since(first), expression };
-        },
-      },
-    ],
-    ERR_MSG: "an expression",
-  });
-
-  protected readonly variable = this.RULE("variable", (): Expression => {
-    const first = this.CONSUME1(t.Identifier);
-    let inner: IToken | undefined;
-    this.OPTION(() => {
-      this.CONSUME(t.DoubleColon);
-      inner = this.CONSUME2(t.Identifier);
-    });
-    const span = this.since(first);
-    if (inner !== undefined) {
-      return {
-        kind: "variable",
-        span,
-        name: this.nameOf(inner),
-        function: this.nameOf(first),
-      };
+  #variable(): Expression {
+    const first = this.CONSUME3(t.Identifier);
+    if (this.mayBe(t.DoubleColon)) {
+      let inner: IToken | undefined;
+      this.OPTION(() => {
+        this.CONSUME(t.DoubleColon);
+        inner = this.CONSUME4(t.Identifier);
+      });
+      if (inner !== undefined) {
+        const name = this.nameOf(inner);
+        return { kind: "variable", span: this.since(first), name, function: this.nameOf(first) };
+      }
     }
-    if (first.image === "NULL") return { kind: "null", span };
-    if (first.image === "true" || first.image === "false") {
-      return { kind: "boolean", span, value: first.image === "true" };
+    const name = this.nameOf(first);
+    const { span, text } = name;
+    if (text === "NULL") return { kind: "null", span };
+    if (text === "true" || text === "false") {
+      return { kind: "boolean", span, value: text === "true" };
     }
-    return { kind: "variable", span, name: this.nameOf(first) };
-  });
+    return { kind: "variable", span, name };
+  }
 
   // --- looking ahead ------------------------------------------------------------------
 
@@ -363,8 +372,18 @@ export abstract class ExpressionGrammar extends GrammarBase {
   }
 
   #suffixAhead(): boolean {
-    if (this.isAhead(1, t.In)) return this.isAhead(2, t.StringText);
-    return !this.isAhead(1, t.LeftParenthesis) || this.onSameLine(1);
+    switch (this.LA(1).tokenType) {
+      case t.Dot:
+      case t.Arrow:
+      case t.LeftBracket:
+        return true;
+      case t.LeftParenthesis:
+        return this.onSameLine(1);
+      case t.In:
+        return this.isAhead(2, t.StringText);
+      default:
+        return false;
+    }
   }
 
   // --- calls and places -----------------------------------------------------------------
