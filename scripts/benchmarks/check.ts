@@ -46,7 +46,8 @@ function longScript(): string {
 }
 
 const measure = `
-const [index, script] = process.argv.slice(1);
+const [tuned, index, script] = process.argv.slice(1);
+await import(tuned);
 const { loadScript } = await import(index);
 const began = performance.now();
 const { diagnostics } = loadScript(script, { stdlib: "/nowhere" });
@@ -64,10 +65,10 @@ export async function check({ rounds = 10, progress }: BenchmarkOptions): Promis
     writeFileSync(long, longScript());
     writeFileSync(small, 'update u { patch p from "p.so" { replace f } }\n');
     const command = join(root, "bin", "polus");
-    const index = join(root, "dist", "lang", "index.js");
+    const modules = [join(root, "bin", "tuned_v8.js"), join(root, "dist", "lang", "index.js")];
     const load = (): number =>
       Number(
-        execFileSync(process.execPath, ["--input-type=module", "-e", measure, index, long], {
+        execFileSync(process.execPath, ["--input-type=module", "-e", measure, ...modules, long], {
           encoding: "utf8",
         }),
       );
