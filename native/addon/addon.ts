@@ -169,6 +169,17 @@ export interface PatchObject {
   readonly replaceTable: readonly string[];
 }
 
+/** Bytes that a transfer function merely copies, or widens by their sign or by zeros. */
+export interface PlainField {
+  /** Offset in what is copied from. */
+  readonly from: number;
+  readonly fromSize: number;
+  readonly to: number;
+  /** Less than `fromSize` where the upper bytes decide nothing. */
+  readonly toSize: number;
+  readonly signed: boolean;
+}
+
 /** The first whole instructions of a function, rewritten to run elsewhere. */
 export interface RelocatedEntry {
   /** Bytes of the original that are covered (at least the asked minimum unless control never passes). */
@@ -486,6 +497,17 @@ export interface Addon {
    * named by their widest form (`zmm3`); `null` if that cannot be told, so any that the ABI allows.
    */
   writtenRegisters(bytes: Uint8Array, address: bigint): string[] | null;
+  // transfers/
+  /**
+   * Fields that a forward or backward function merely copies, whatever the objects hold; see plain_fields.h.
+   * @param address link-time address of the function in the patch object
+   * @param calls slots of the global offset table, and what they lead to
+   */
+  plainFields(
+    bytes: Uint8Array,
+    address: bigint,
+    calls: readonly { readonly slot: bigint; readonly call: "twin" | "copy" | "end" }[],
+  ): PlainField[];
   // unwind/
   unwind(
     pid: number,

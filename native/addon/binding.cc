@@ -6,6 +6,7 @@
 #include "objects/objects_binding.h"
 #include "symbols/symbols_binding.h"
 #include "tracer/tracer_binding.h"
+#include "transfers/transfers_binding.h"
 #include "types/types_binding.h"
 #include "unwind/unwind_binding.h"
 
@@ -17,6 +18,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   polus::InitSymbols(env, exports);
   polus::InitObjects(env, exports);
   polus::InitTracer(env, exports);
+  polus::InitTransfers(env, exports);
   polus::InitTypes(env, exports);
   polus::InitUnwind(env, exports);
   return exports;

@@ -16,6 +16,7 @@
 #include "rounds.h"
 #include "symbols/dwarf_reader.h"
 #include "symbols/module.h"
+#include "transfers/plain_fields.h"
 #include "types/type_reader.h"
 #include "unwind/unwind_session.h"
 
@@ -125,6 +126,7 @@ void AskOfPatch(const std::vector<uint8_t> &bytes) {
       if (!symbol.defined || ++looked_at > kMostSymbols) continue;
       Ask([&] { flow.EffectOf(symbol.address); });
       Ask([&] { flow.WritesOf(symbol.address); });
+      Ask([&] { polus::PlainFields(patch.File(), {symbol.address, {}}); });
     }
   });
 }
