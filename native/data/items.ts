@@ -1,5 +1,5 @@
 /** The data items of a patch in one process, worked out before the first byte is written. */
-import type { PatchObject, TargetHandle } from "../addon/addon.js";
+import type { PatchObject, PlainField, TargetHandle } from "../addon/addon.js";
 import type { CType } from "../ctypes.js";
 import {
   EngineError,
@@ -16,6 +16,7 @@ import type { MapEntry } from "../process/proc.js";
 import { isRolledBack, type ItemRecord, type TargetRecord } from "../record/record.js";
 import { findFunction } from "../resolve/functions.js";
 import { identityInside } from "./identity.js";
+import { plainFields } from "./plain_fields.js";
 
 export interface PlannedItem {
   readonly name: string;
@@ -24,6 +25,11 @@ export interface PlannedItem {
   readonly newSize: number;
   readonly forward: bigint;
   readonly backward: bigint;
+  /** What each of the two merely copies. */
+  readonly plain: {
+    readonly forward: readonly PlainField[];
+    readonly backward: readonly PlainField[];
+  };
   readonly objects:
     | { readonly kind: "pair"; readonly old: bigint; readonly new: bigint }
     | { readonly kind: "each"; readonly each: bigint; readonly function: string };
@@ -104,7 +110,13 @@ export class ItemPlanner {
         },
       );
     };
-    const common = { name, forward: inPatch(item.forward), backward: inPatch(item.backward) };
+    const forward = inPatch(item.forward);
+    const backward = inPatch(item.backward);
+    const plain = {
+      forward: plainFields(patch.bytes, object, forward - base),
+      backward: plainFields(patch.bytes, object, backward - base),
+    };
+    const common = { name, forward, backward, plain };
     if (objects.kind === "each") {
       const size = objects.size(this.program, this.namesOf(patch));
       for (const bytes of [size.old, size.new]) {

@@ -21,6 +21,7 @@ import {
   type Side,
 } from "./control_block.js";
 import type { PlannedItem } from "./items.js";
+import { fieldEntries } from "./plain_fields.js";
 
 /**
  * No call of the runtime takes longer than a slice, but one that is put back in its middle would leave
@@ -119,15 +120,28 @@ export class RuntimeCalls {
     return this.call("polus_runtime_set", "its data", []);
   }
 
-  /** Makes an item known; resolves to its number. */
-  item(set: number, planned: PlannedItem): Promise<number> {
-    return this.call("polus_runtime_item", planned.name, [
+  /** Makes an item known, and which of its fields are merely copied; resolves to its number. */
+  async item(set: number, planned: PlannedItem): Promise<number> {
+    const number = await this.call("polus_runtime_item", planned.name, [
       BigInt(set),
       BigInt(planned.oldSize),
       BigInt(planned.newSize),
       planned.forward,
       planned.backward,
     ]);
+    await this.fields(number, planned);
+    return number;
+  }
+
+  private async fields(item: number, { name, plain }: PlannedItem): Promise<void> {
+    const { forward, backward } = plain;
+    // The runtime of an older polus runs the functions for every store.
+    if (!this.runtime.symbols.some((symbol) => symbol.name === "polus_runtime_fields")) return;
+    if (forward.length + backward.length === 0) return;
+    const counts = [forward, backward].map(({ length }) => BigInt(length));
+    const room = await this.call("polus_runtime_fields", name, [BigInt(item), ...counts]);
+    addon.writeMemory(this.process.handle, BigInt(room), fieldEntries([...forward, ...backward]));
+    addon.faultPoint();
   }
 
   /** Makes an item's objects known; those that are known already are left as they are. */

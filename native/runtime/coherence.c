@@ -1,8 +1,10 @@
 #include "coherence.h"
 
 #include "careful.h"
+#include "fields.h"
 #include "vectors.h"
 #include "lock.h"
+#include "word.h"
 
 /* Deep enough for two drafts of the largest object at each of several stacked updates. */
 enum { DRAFTS = 32 * LARGEST_OBJECT };
@@ -28,14 +30,7 @@ static void *push(size_t size) {
 }
 
 /* One instruction for what the program's one instruction would have stored whole. */
-static void copy_whole(uint8_t *to, const uint8_t *from, size_t size) {
-  switch (size) {
-    case 8: *(volatile unaligned64 *)to = *(const unaligned64 *)from; return;
-    case 4: *(volatile unaligned32 *)to = *(const unaligned32 *)from; return;
-    case 2: *(volatile unaligned16 *)to = *(const unaligned16 *)from; return;
-    default: *(volatile uint8_t *)to = *from; return;
-  }
-}
+static void copy_whole(uint8_t *to, const uint8_t *from, size_t size) { word_store(to, word_load(from, size), size); }
 
 static void copy_in_units(uint8_t *to, const uint8_t *from, size_t size) {
   if (size == 2 || size == 4 || size == 8) {
@@ -185,11 +180,15 @@ static int apply(uint64_t at, const uint8_t *bytes, size_t size, const struct ob
   return result;
 }
 
+int coherent_store_on(const struct page *page, uint64_t at, const void *bytes, size_t size) {
+  if (memcmp((const void *)at, bytes, size) == 0) return 0; /* nothing changes */
+  return field_store(page, at, bytes, size) ? 0 : apply(at, bytes, size, NULL);
+}
+
 int coherent_store(uint64_t at, const void *bytes, size_t size) {
   const struct page *page = page_of(at);
   int one_page = page != NULL && page->state == PAGE_GUARDED && at % PAGE_SIZE + size <= PAGE_SIZE;
-  if (one_page && memcmp((const void *)at, bytes, size) == 0) return 0; /* nothing changes */
-  return apply(at, bytes, size, NULL);
+  return one_page ? coherent_store_on(page, at, bytes, size) : apply(at, bytes, size, NULL);
 }
 
 void coherent_convert(struct object *object, unsigned from) {

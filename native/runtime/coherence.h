@@ -13,6 +13,9 @@ long coherence_start(void);
  */
 int coherent_store(uint64_t at, const void *bytes, size_t size);
 
+/** The same where all of the bytes lie on one page, which is guarded. */
+int coherent_store_on(const struct page *page, uint64_t at, const void *bytes, size_t size);
+
 /** Makes the other copy of an object from the one of side `from`, whatever it holds. Pages are guarded. */
 void coherent_convert(struct object *object, unsigned from);
 

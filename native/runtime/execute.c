@@ -211,10 +211,14 @@ static void run_conversion(const struct prepared *prepared, struct context *cont
   memcpy(state + VECTOR_CONTROL, &control, sizeof control);
 }
 
+uint64_t polus_value(const struct prepared *prepared, struct context *context) {
+  return prepared->value == VALUE_REGISTER ? *polus_register(context, prepared->source)
+                                           : (uint64_t)(int64_t)prepared->immediate;
+}
+
 void polus_execute(const struct prepared *prepared, struct context *context) {
   if (prepared->value != VALUE_COMPUTED) {
-    uint64_t value = prepared->value == VALUE_REGISTER ? *polus_register(context, prepared->source)
-                                                       : (uint64_t)(int64_t)prepared->immediate;
+    uint64_t value = polus_value(prepared, context);
     memcpy(polus_scratch(), &value, sizeof value);
     return;
   }

@@ -38,6 +38,9 @@ int polus_prepare(struct prepared *prepared);
  */
 void polus_execute(const struct prepared *prepared, struct context *context);
 
+/** What an instruction stores whose `value` is not VALUE_COMPUTED; its upper bytes where it is narrower mean nothing. */
+uint64_t polus_value(const struct prepared *prepared, struct context *context);
+
 /** 64 bytes, aligned to 64, followed by 64 that nothing uses. */
 uint8_t *polus_scratch(void);
 

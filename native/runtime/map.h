@@ -13,6 +13,9 @@ struct item {
   uint32_t size[2]; /* by side */
   polus_transfer *transfer[2]; /* by the side that it goes from */
   struct object *first, *last;
+  /* What both transfer functions merely copy, by the side that it is stored to, in order (fields.h). */
+  struct polus_field *fields[2];
+  uint32_t field_count[2];
 };
 
 enum object_flags {

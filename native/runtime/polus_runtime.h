@@ -70,7 +70,7 @@ struct polus_control {
   uint64_t started; /* 1: handlers are in place */
   uint64_t guarded_pages;
   uint64_t traps;     /* stores that were caught */
-  uint64_t transfers; /* runs of forward and backward functions */
+  uint64_t transfers; /* runs of forward and backward functions, and stores that were carried over without any */
   uint64_t slow;      /* stores that had to be single-stepped, with their page open */
   uint64_t slow_at;   /* address of the instruction of the last one */
   uint64_t rewritten; /* sites that store and synchronise directly */
@@ -170,6 +170,24 @@ typedef void polus_transfer(const void *from, void *to);
 /** A new item of a set that gathers; sizes in bytes. Returns its number, unique in the process. */
 POLUS_EXPORT long polus_runtime_item(long set, size_t old_size, size_t new_size, polus_transfer *forward,
                                      polus_transfer *backward);
+
+/**
+ * A field that the transfer functions merely copy, there and back: a store to it, and to nothing else, changes
+ * nothing but its twin, which then holds the same, widened where it is wider. Written by the engine into the room
+ * that `polus_runtime_fields` returns, in order of `at[0]`.
+ */
+struct polus_field {
+  uint16_t at[2];    /* offsets in the copy that is stored to, and in its twin */
+  uint8_t size[2];   /* bytes there; 0: empty */
+  uint8_t is_signed; /* how it is widened */
+  uint8_t padding;
+};
+
+/**
+ * Room for so many fields of an item of a set that gathers, of its old copies and behind them of its new ones;
+ * its address. What was said before is forgotten.
+ */
+POLUS_EXPORT long polus_runtime_fields(long item, size_t old_count, size_t new_count);
 
 /** An object of which both copies have their places (globals). */
 POLUS_EXPORT long polus_runtime_pair(long item, void *old_object, void *new_object);

@@ -4,6 +4,7 @@
 #include "arena.h"
 #include "coherence.h"
 #include "execute.h"
+#include "fields.h"
 #include "fault.h"
 #include "gates.h"
 #include "guard.h"
@@ -80,10 +81,21 @@ long polus_runtime_item(long set, size_t old_size, size_t new_size, polus_transf
     number = POLUS_FAULT_MEMORY;
   } else {
     if (number == (long)item_count) item_count++;
-    items[number] = (struct item){(uint32_t)set, 1, {(uint32_t)old_size, (uint32_t)new_size}, {forward, backward}, NULL, NULL};
+    items[number] = (struct item){(uint32_t)set, 1, {(uint32_t)old_size, (uint32_t)new_size}, {forward, backward}, NULL, NULL, {NULL, NULL}, {0, 0}};
   }
   lock_leave(mask);
   return number;
+}
+
+long polus_runtime_fields(long number, size_t old_count, size_t new_count) {
+  enum { MOST_FIELDS = 4096 };
+  struct item *item = item_of(number);
+  if (item == NULL || old_count > MOST_FIELDS || new_count > MOST_FIELDS) return POLUS_FAULT_ITEM;
+  if (polus_control.sets[item->set].state != POLUS_SET_GATHERING) return POLUS_FAULT_SET;
+  uint64_t mask = lock_enter();
+  long result = fields_make(item, (const size_t[]){old_count, new_count});
+  lock_leave(mask);
+  return result;
 }
 
 static int guards_now(const struct polus_set_status *status) {
@@ -364,6 +376,7 @@ long polus_runtime_drop(long set) {
     if (!item->used || item->set != (uint32_t)set) continue;
     while (item->first != NULL) forget(item->first);
     pending_drop(i);
+    fields_drop(item);
     item->used = 0;
   }
   status->state = POLUS_SET_FREE;

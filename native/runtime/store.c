@@ -224,6 +224,14 @@ static int is_guarded(uint64_t at) {
 enum store_outcome store_in_stub(const struct prepared *prepared, struct context *context) {
   const struct store *store = &prepared->store;
   uint64_t at = store->form == STORE_STRING ? context->registers[CONTEXT_RDI] : effective_address(store, context);
+  const struct page *page = page_of(at);
+  if (prepared->value != VALUE_COMPUTED && at % PAGE_SIZE + store->size <= PAGE_SIZE) {
+    if (page == NULL || page->state != PAGE_GUARDED) return STORE_SLOW;
+    uint64_t value = polus_value(prepared, context);
+    if (coherent_store_on(page, at, &value, store->size) < 0) return STORE_FAULT;
+    context->registers[CONTEXT_RIP] += store->length;
+    return STORE_DONE;
+  }
   if (!is_guarded(at) && !is_guarded(at + store->size - 1)) return STORE_SLOW;
   return perform(prepared, context);
 }

@@ -1,8 +1,10 @@
 /** Programs of test/targets/runtime: they load the runtime by themselves, without any engine. */
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { addon } from "../../native/addon/addon.js";
 import { repositoryRoot, targetSource } from "./repository.js";
-import { build } from "./toolchain.js";
+import { build, runTool } from "./toolchain.js";
 
 /** What set-up has built. */
 export const runtimeObject = join(repositoryRoot, "build", "Release", "polus_runtime.so");
@@ -34,16 +36,41 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
-/** Runs such a program to its end, which must come within the time. */
+/** What the engine would find out of the program's transfer functions: `…up`, `…down` and `…over`; see loaded.h. */
+function plainFieldsOf(program: string): string {
+  const bytes = readFileSync(program);
+  return runTool("nm", [program])
+    .split("\n")
+    .flatMap((line): readonly string[] => {
+      const [, address = "", name = ""] = /^([0-9a-f]+) t (\w*(?:up|down|over))$/.exec(line) ?? [];
+      if (name === "") return [];
+      const fields = addon.plainFields(bytes, BigInt(`0x${address}`), []);
+      const numbers = fields.map(({ from, fromSize, to, toSize, signed }) =>
+        [from, fromSize, to, toSize, Number(signed)].join(","),
+      );
+      return [`${name}:${numbers.join(";")}`];
+    })
+    .join(" ");
+}
+
+/**
+ * Runs such a program to its end, which must come within the time.
+ * @param direct whether stores to fields that are merely copied run no transfer function, as under the engine
+ */
 export function runWithRuntime(
   program: string,
   args: readonly string[],
   timeoutMs: number,
+  direct = true,
 ): ProgramEnd {
   const { status, signal, stdout, stderr, error } = spawnSync(program, args, {
     encoding: "utf8",
     timeout: timeoutMs,
-    env: { ...process.env, POLUS_RUNTIME: runtimeObject },
+    env: {
+      ...process.env,
+      POLUS_RUNTIME: runtimeObject,
+      ...(direct && { POLUS_PLAIN_FIELDS: plainFieldsOf(program) }),
+    },
   });
   if (error !== undefined && signal === null) throw error;
   return { status, signal, stdout, stderr };

@@ -11,9 +11,12 @@ test("the program knows its cases", () => {
   assert.ok(names.length >= 14, names.join(" "));
 });
 
-for (const name of names) {
-  test(name, () => {
-    const { status, signal, stdout, stderr } = runWithRuntime(program, [name], 60_000);
+for (const [name, direct] of names.flatMap((one) => [
+  [one, true] as const,
+  [one, false] as const,
+])) {
+  test(direct ? name : `${name}, each store by the transfer functions`, () => {
+    const { status, signal, stdout, stderr } = runWithRuntime(program, [name], 60_000, direct);
     assert.is(stderr, "");
     assert.is(signal, null);
     assert.is(status, 0, stdout);

@@ -6,9 +6,14 @@ import { buildRuntimeProgram, runWithRuntime } from "../../support/runtime_progr
 
 const program = buildRuntimeProgram("stress");
 
-function stress(seconds: number, rounds: number, children: number): Record<string, number> {
+function stress(
+  seconds: number,
+  rounds: number,
+  children: number,
+  direct = true,
+): Record<string, number> {
   const args = [seconds, rounds, children].map(String);
-  const { status, signal, stdout, stderr } = runWithRuntime(program, args, 120_000);
+  const { status, signal, stdout, stderr } = runWithRuntime(program, args, 120_000, direct);
   assert.is(stderr, "");
   assert.is(signal, null);
   assert.is(status, 0, stdout);
@@ -20,6 +25,12 @@ function stress(seconds: number, rounds: number, children: number): Record<strin
 
 test("ten seconds of coexistence and no lost write", () => {
   const found = stress(10, 1, 0);
+  assert.is(found["broken"], 0);
+  assert.ok((found["traps"] ?? 0) > 100_000, JSON.stringify(found));
+});
+
+test("the same where each store is carried over by the transfer functions", () => {
+  const found = stress(10, 1, 0, false);
   assert.is(found["broken"], 0);
   assert.ok((found["traps"] ?? 0) > 100_000, JSON.stringify(found));
 });

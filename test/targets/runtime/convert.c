@@ -176,7 +176,7 @@ int main(int words_count, char **words) {
   printf("{\"objects\":%zu,\"plain_ms\":%.2f,\"rate_before\":%.1f,\"longest_before_ms\":%.2f,", count, plain_ms,
          rate_before, longest_before);
   long set = good(runtime.set(), "set");
-  long item = good(runtime.item(set, sizeof(struct session), sizeof(struct session_v2), up, down), "item");
+  long item = ADD_ITEM(&runtime, set, sizeof(struct session), sizeof(struct session_v2), up, down);
   start = now();
   for (size_t i = 0; i < count; i++) runtime.visit(sessions[i], (void *)item);
   double visit_ms = now() - start;

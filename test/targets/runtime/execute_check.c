@@ -75,6 +75,11 @@ int coherent_store(uint64_t at, const void *bytes, size_t size) {
   return 0;
 }
 
+int coherent_store_on(const struct page *on, uint64_t at, const void *bytes, size_t size) {
+  if (on != &guarded) abort();
+  return coherent_store(at, bytes, size);
+}
+
 struct page *page_of(uint64_t at) { return in_page(at) ? &guarded : NULL; }
 
 uint64_t thread_identity(void) {

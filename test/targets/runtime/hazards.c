@@ -32,7 +32,7 @@ static void down(const void *from, void *to) {
 
 struct item_v2 *make_coherent(struct item *old, long *set) {
   *set = good(runtime.set(), "set");
-  long item = good(runtime.item(*set, sizeof(struct item), sizeof(struct item_v2), up, down), "item");
+  long item = ADD_ITEM(&runtime, *set, sizeof(struct item), sizeof(struct item_v2), up, down);
   good(runtime.add(item, old), "add");
   good(runtime.begin(*set, POLUS_OLD), "begin");
   finish(&runtime, *set);

@@ -186,7 +186,7 @@ static void narrow_down(const void *from, void *to) {
 static void narrowing(void) {
   volatile struct narrow *old = (struct narrow *)(pages + 1024);
   long set = good(runtime.set(), "set");
-  long item = good(runtime.item(set, sizeof(struct narrow), sizeof(struct wide), narrow_up, narrow_down), "item");
+  long item = ADD_ITEM(&runtime, set, sizeof(struct narrow), sizeof(struct wide), narrow_up, narrow_down);
   good(runtime.add(item, (void *)old), "add");
   good(runtime.begin(set, POLUS_OLD), "begin");
   finish(&runtime, set);
@@ -220,7 +220,7 @@ static void stacked(void) {
   version[0]->next = version[0]->previous = (struct head *)version[0];
   for (int i = 0; i < SETS; i++) {
     sets[i] = good(runtime.set(), "set");
-    long item = good(runtime.item(sets[i], sizeof(struct head), sizeof(struct head), head_over, head_over), "item");
+    long item = ADD_ITEM(&runtime, sets[i], sizeof(struct head), sizeof(struct head), head_over, head_over);
     version[i + 1] = (struct head *)(pages + 64 * i); /* each a global of its own */
     good(runtime.pair(item, (void *)version[i], (void *)version[i + 1]), "pair");
     good(runtime.begin(sets[i], POLUS_OLD), "begin");
@@ -289,7 +289,7 @@ static void pending(void) {
   static struct item *objects[OBJECTS];
   long set = good(runtime.set(), "set");
   struct item *first = plain_item();
-  long item = good(runtime.item(set, sizeof(struct narrow), sizeof(struct wide), narrow_up, narrow_down), "item");
+  long item = ADD_ITEM(&runtime, set, sizeof(struct narrow), sizeof(struct wide), narrow_up, narrow_down);
   for (int i = 0; i < OBJECTS; i++) {
     objects[i] = calloc(1, sizeof(struct item));
     if (objects[i] == NULL) exit(3);

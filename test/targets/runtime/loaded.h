@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 
 #include "../../../native/runtime/polus_runtime.h"
@@ -14,6 +15,7 @@ struct runtime {
   long (*start)(unsigned long);
   long (*set)(void);
   long (*item)(long, size_t, size_t, polus_transfer *, polus_transfer *);
+  long (*fields)(long, size_t, size_t);
   long (*pair)(long, void *, void *);
   long (*add)(long, void *);
   long (*add_new)(long, void *);
@@ -58,6 +60,7 @@ static inline struct runtime load_runtime(void) {
   POLUS_FUNCTION(start);
   POLUS_FUNCTION(set);
   POLUS_FUNCTION(item);
+  POLUS_FUNCTION(fields);
   POLUS_FUNCTION(pair);
   POLUS_FUNCTION(add);
   POLUS_FUNCTION(add_new);
@@ -93,6 +96,44 @@ static inline long good(long result, const char *what) {
   }
   return result;
 }
+
+/*
+ * What the engine would find out of a transfer function, from $POLUS_PLAIN_FIELDS: for each function a word
+ * "NAME:FROM,SIZE,TO,SIZE,SIGNED;…". Without it, or of other functions, nothing. Returns how many.
+ */
+static inline size_t plain_fields(const char *name, struct polus_field *fields, size_t most) {
+  const char *words = getenv("POLUS_PLAIN_FIELDS");
+  size_t length = strlen(name), count = 0;
+  while (words != NULL && (strncmp(words, name, length) != 0 || words[length] != ':')) {
+    words = strchr(words, ' ');
+    if (words != NULL) words++;
+  }
+  if (words == NULL) return 0;
+  char *at = (char *)words + length + 1;
+  while (*at >= '0' && *at <= '9' && count < most) {
+    unsigned long numbers[5];
+    for (int i = 0; i < 5; i++) numbers[i] = strtoul(at, &at, 10), at++;
+    fields[count++] = (struct polus_field){
+        {(uint16_t)numbers[0], (uint16_t)numbers[2]}, {(uint8_t)numbers[1], (uint8_t)numbers[3]}, (uint8_t)numbers[4], 0};
+  }
+  return count;
+}
+
+/** A new item, with what is known of its fields. */
+static inline long add_item(const struct runtime *runtime, long set, size_t old_size, size_t new_size,
+                            polus_transfer *up, const char *up_name, polus_transfer *down, const char *down_name) {
+  enum { MOST = 64 };
+  struct polus_field forward[MOST], backward[MOST];
+  long item = good(runtime->item(set, old_size, new_size, up, down), "item");
+  size_t old_count = plain_fields(up_name, forward, MOST), new_count = plain_fields(down_name, backward, MOST);
+  if (old_count + new_count == 0) return item;
+  struct polus_field *room = (struct polus_field *)good(runtime->fields(item, old_count, new_count), "fields");
+  memcpy(room, forward, old_count * sizeof *room);
+  memcpy(room + old_count, backward, new_count * sizeof *room);
+  return item;
+}
+#define ADD_ITEM(runtime, set, old_size, new_size, up, down) \
+  add_item(runtime, set, old_size, new_size, up, #up, down, #down)
 
 /** Steps until it is done; at most a minute. */
 static inline void finish(const struct runtime *runtime, long set) {

@@ -271,13 +271,13 @@ static void fork_one(void) {
 
 static long make_set(void) {
   long set = good(runtime.set(), "set");
-  long item = good(runtime.item(set, sizeof stats, sizeof stats_v2, stats_up, stats_down), "item");
+  long item = ADD_ITEM(&runtime, set, sizeof stats, sizeof stats_v2, stats_up, stats_down);
   good(runtime.pair(item, &stats, &stats_v2), "pair");
-  item = good(runtime.item(set, sizeof list, sizeof list_v2, pointer_over, pointer_over), "item");
+  item = ADD_ITEM(&runtime, set, sizeof list, sizeof list_v2, pointer_over, pointer_over);
   good(runtime.pair(item, &list, &list_v2), "pair");
-  item = good(runtime.item(set, sizeof cells[0], sizeof cells_v2[0], cell_up, cell_down), "item");
+  item = ADD_ITEM(&runtime, set, sizeof cells[0], sizeof cells_v2[0], cell_up, cell_down);
   for (int i = 0; i < CELLS; i++) good(runtime.pair(item, &cells[i], &cells_v2[i]), "pair");
-  item = good(runtime.item(set, sizeof(struct node), sizeof(struct node_v2), node_up, node_down), "item");
+  item = ADD_ITEM(&runtime, set, sizeof(struct node), sizeof(struct node_v2), node_up, node_down);
   pthread_mutex_lock(&list_lock);
   for (struct node *node = list; node != NULL; node = node->next) good(runtime.add(item, node), "add");
   pthread_mutex_unlock(&list_lock);

@@ -110,7 +110,7 @@ int main(int count, char **words) {
   if (closed == MAP_FAILED || old == MAP_FAILED) return 3;
   runtime = load_runtime();
   long set = good(runtime.set(), "set");
-  long item = good(runtime.item(set, sizeof(struct record), sizeof(struct record_v2), up, down), "item");
+  long item = ADD_ITEM(&runtime, set, sizeof(struct record), sizeof(struct record_v2), up, down);
   good(runtime.add(item, old), "add");
   good(runtime.begin(set, POLUS_OLD), "begin");
   finish(&runtime, set);
