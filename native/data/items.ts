@@ -15,6 +15,7 @@ import type { LoadedModule } from "../process/modules.js";
 import type { MapEntry } from "../process/proc.js";
 import { isRolledBack, type ItemRecord, type TargetRecord } from "../record/record.js";
 import { findFunction } from "../resolve/functions.js";
+import type { IndirectFunctions } from "../resolve/ifunc.js";
 import { identityInside } from "./identity.js";
 import { plainFields } from "./plain_fields.js";
 
@@ -64,6 +65,7 @@ function refuse(code: string, subject: string, message: string, help?: string): 
 export interface Surroundings {
   readonly modules: readonly LoadedModule[];
   readonly handle: TargetHandle | null;
+  readonly indirect: IndirectFunctions | null;
   readonly maps: readonly MapEntry[] | null;
 }
 
@@ -76,7 +78,7 @@ export class ItemPlanner {
     private readonly place: Surroundings,
     private readonly record: TargetRecord,
   ) {
-    this.program = new ModuleNames(() => place.modules, place.handle);
+    this.program = new ModuleNames(() => place.modules, place.indirect);
   }
 
   /**

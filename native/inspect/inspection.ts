@@ -48,7 +48,7 @@ export class ProcessInspection implements Inspection {
     private readonly target: TargetProcess,
     private readonly withTracer: WithTracer,
   ) {
-    this.names = new ModuleNames(() => target.modules, target.handle);
+    this.names = new ModuleNames(() => target.modules, target.indirect);
   }
 
   get process(): ProcessInfo {

@@ -1,17 +1,11 @@
 /** The names of a program: what its modules, in the loader's order, call variables, functions and types. */
-import {
-  addon,
-  type DebugName,
-  type ElfSymbol,
-  type ModuleHandle,
-  type TargetHandle,
-} from "../addon/addon.js";
+import { addon, type DebugName, type ElfSymbol, type ModuleHandle } from "../addon/addon.js";
 import { address } from "../address.js";
 import type { CType } from "../ctypes.js";
 import { EngineError } from "../engine.js";
 import type { Entity, NameQuery, ProgramNames, TypeQuery } from "../inspection.js";
 import { libraryIsNamed, type LoadedModule } from "../process/modules.js";
-import { resolveIfunc } from "../resolve/ifunc.js";
+import type { IndirectFunctions } from "../resolve/ifunc.js";
 import { basicType, ModuleTypes, voidType } from "./types.js";
 
 const mostCandidates = 20_000;
@@ -23,11 +17,11 @@ export class ModuleNames implements ProgramNames {
 
   /**
    * @param modules the executable first, then in the loader's order; asked anew each time
-   * @param target where to look up what an IFUNC has been resolved to; `null`: nobody runs the program
+   * @param indirect what IFUNCs have been resolved to; `null`: nobody runs the program
    */
   constructor(
     private readonly modules: () => readonly LoadedModule[],
-    private readonly target: TargetHandle | null,
+    private readonly indirect: IndirectFunctions | null,
   ) {}
 
   get hasTypes(): boolean {
@@ -150,9 +144,9 @@ export class ModuleNames implements ProgramNames {
   }
 
   private bySymbol(module: LoadedModule, symbol: ElfSymbol, type: CType | null): Entity {
-    const { target } = this;
-    if (symbol.kind !== "ifunc" || target === null) return bySymbol(module, symbol, type);
-    const resolved = resolveIfunc(this.modules(), target, module, symbol);
+    const { indirect } = this;
+    if (symbol.kind !== "ifunc" || indirect === null) return bySymbol(module, symbol, type);
+    const resolved = indirect.resolve(this.modules(), module, symbol);
     return bySymbol(module, { ...symbol, address: resolved }, type);
   }
 

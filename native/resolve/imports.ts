@@ -3,18 +3,12 @@
  * statics by file (labels `name$file.c`), then the loaded libraries in the dynamic loader's
  * order with symbol versions, IFUNCs by their resolved address, TLS variables.
  */
-import {
-  addon,
-  type ElfSymbol,
-  type PatchObject,
-  type PatchSymbol,
-  type TargetHandle,
-} from "../addon/addon.js";
+import { addon, type ElfSymbol, type PatchObject, type PatchSymbol } from "../addon/addon.js";
 import { EngineError, type Replacement } from "../engine.js";
 import type { LoadedModule } from "../process/modules.js";
 import type { RuntimeRecord } from "../record/record.js";
 import { isInSource } from "./functions.js";
-import { resolveIfunc } from "./ifunc.js";
+import type { IndirectFunctions } from "./ifunc.js";
 
 export interface Import {
   readonly module: LoadedModule;
@@ -94,11 +88,10 @@ export class ImportResolver {
 
   /**
    * @param modules in the loader's order, the executable first
-   * @param target to read resolved IFUNC addresses from
    */
   constructor(
     private readonly modules: readonly LoadedModule[],
-    private readonly target: TargetHandle,
+    private readonly indirect: IndirectFunctions,
   ) {}
 
   /** Names with addresses that come before all others: what the runtime in the target exports. */
@@ -118,7 +111,7 @@ export class ImportResolver {
 
   /**
    * `null`: a weak symbol that nobody defines.
-   * @throws EngineError refused: UNRESOLVED_IMPORT, AMBIGUOUS_IMPORT
+   * @throws EngineError refused: UNRESOLVED_IMPORT, AMBIGUOUS_IMPORT; NotChosenYet
    */
   resolve(symbol: PatchSymbol): Import | null {
     const wanted = parsePrevious(symbol.name);
@@ -252,7 +245,7 @@ export class ImportResolver {
   private import(module: LoadedModule, symbol: ElfSymbol): Import {
     const value =
       symbol.kind === "ifunc"
-        ? resolveIfunc(this.modules, this.target, module, symbol)
+        ? this.indirect.resolve(this.modules, module, symbol)
         : symbol.address;
     return { module, symbol, value };
   }

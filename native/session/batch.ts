@@ -21,6 +21,7 @@ import {
   type TargetProcess,
 } from "./target_process.js";
 import { missingPatches, type ReadUpdate } from "./read_update.js";
+import { planChoosing } from "./choose_indirect.js";
 import { planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** How often room is looked for that the program does not take at the same time. */
@@ -134,7 +135,7 @@ export class Batch {
   }
 
   /** For a process that was born since, or has the update; `null`: there is nothing to prepare. */
-  private planLate(member: TargetProcess): UpdatePlan | null {
+  private async planLate(member: TargetProcess): Promise<UpdatePlan | null> {
     const record = member.record();
     const own = record.updates.find((u) => u.run.id === this.run.id);
     if (own !== undefined) {
@@ -148,7 +149,9 @@ export class Batch {
     const missing = missingUpTo(missingPatches(record, selector, request), request, upTo);
     return missing.length === 0
       ? null
-      : planUpdate(member, this.update, missing, this.run, repairs);
+      : planChoosing(this.tracer, member, () =>
+          planUpdate(member, this.update, missing, this.run, repairs),
+        );
   }
 
   /**

@@ -124,7 +124,7 @@ export class FollowPlanner {
   }
 
   private checkCreator({ name, scope }: FunctionName): void {
-    const names = new ModuleNames(() => this.process.modules, this.process.handle);
+    const names = new ModuleNames(() => this.process.modules, this.process.indirect);
     const entity = names.entity({ name, ...(scope === undefined ? {} : { place: scope }) });
     if (entity.kind === "function") checkCreator(entity);
   }

@@ -37,6 +37,7 @@ import {
   whileAlive,
 } from "./target_process.js";
 import { missingPatches, readUpdate, type ReadUpdate } from "./read_update.js";
+import { planChoosing } from "./choose_indirect.js";
 import { planStage, planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
@@ -98,14 +99,16 @@ export class EngineSession implements Session {
   }
 
   async verify(request: UpdateRequest): ReturnType<Session["verify"]> {
-    return summary(await this.planAll(readUpdate(request), newRun(), wholeOf(request)));
+    return summary(await this.planAll(null, readUpdate(request), newRun(), wholeOf(request)));
   }
 
   /**
    * What the update means for each process that it is missing in. Writes nothing.
+   * @param tracer null: runs nothing in them either
    * @throws EngineError refused or invalid
    */
   private async planAll(
+    tracer: TracerHandle | null,
     update: ReadUpdate,
     run: UpdateRecord["run"],
     { upTo, repairs }: ApplyStep,
@@ -113,7 +116,7 @@ export class EngineSession implements Session {
     const plans = new Map<TargetProcess, UpdatePlan>();
     const { request } = update;
     for (const member of this.scopeOf(request.scope)) {
-      await this.whileNeeded(member, undefined, () => {
+      await this.whileNeeded(member, undefined, async () => {
         // Libraries come and go between a look at an update and its application.
         member.forgetModules();
         const missing = missingUpTo(
@@ -122,7 +125,8 @@ export class EngineSession implements Session {
           upTo,
         );
         if (missing.length > 0) {
-          plans.set(member, planUpdate(member, update, missing, run, repairs));
+          const plan = (): UpdatePlan => planUpdate(member, update, missing, run, repairs);
+          plans.set(member, await planChoosing(tracer, member, plan));
         }
       });
     }
@@ -148,7 +152,7 @@ export class EngineSession implements Session {
           await this.whileNeeded(member, undefined, () => this.data.dropRetired(member));
       }
       const run = newRun();
-      const plans = await this.planAll(update, run, step);
+      const plans = await this.planAll(this.openTracer(), update, run, step);
       const verified = summary(plans);
       if (verified.result === "already-applied") {
         await this.noteStep(request, step);
@@ -222,7 +226,9 @@ export class EngineSession implements Session {
         for (const member of this.scopeOf(request.scope)) {
           await this.whileNeeded(member, undefined, async () => {
             member.forgetModules();
-            const plan = planStage(member, update);
+            const plan = await planChoosing(this.openTracer(), member, () =>
+              planStage(member, update),
+            );
             if (plan.images.every((image) => image.reused)) return;
             await prepare(this.openTracer(), member, plan, this.onEvent);
           });

@@ -10,6 +10,7 @@ import {
   type ModuleCache,
 } from "../process/modules.js";
 import { readMaps, readStat, readStatus } from "../process/proc.js";
+import { IndirectFunctions } from "../resolve/ifunc.js";
 import { ControlRegion } from "../record/page.js";
 import {
   dueRepairs,
@@ -75,9 +76,11 @@ export class TargetProcess {
     readonly threads: number,
     private readonly cache: ModuleCache,
   ) {
+    this.indirect = new IndirectFunctions(pid, handle);
     this.probe = readMaps(pid).find((m) => m.permissions.startsWith("r"))?.start ?? 0n;
   }
 
+  readonly indirect: IndirectFunctions;
   /** Some address that is mapped for as long as the program runs. */
   private readonly probe: bigint;
   private moduleList: readonly LoadedModule[] | null = null;
@@ -144,6 +147,7 @@ export class TargetProcess {
   /** Libraries may have been loaded since. */
   forgetModules(): void {
     this.moduleList = null;
+    this.indirect.forget();
   }
 
   get executable(): LoadedModule {

@@ -95,12 +95,12 @@ class Planner {
     this.placement = new Placement(process.maps());
     this.hooks = new HookPlanner(process, record, selector, this.placement);
     this.follow = new FollowPlanner(process, record, selector, this.hooks, this.placement);
-    this.resolver = new ImportResolver(process.modules, process.handle);
+    this.resolver = new ImportResolver(process.modules, process.indirect);
     this.resolver.resolveHeld((label) => heldDefinition(process.handle, record, selector, label));
     this.runtime = record.runtime;
     if (this.runtime !== null) this.resolver.provide(this.runtime.symbols);
-    const { modules, handle } = process;
-    this.items = new ItemPlanner({ modules, handle, maps: process.maps() }, record);
+    const { modules, handle, indirect } = process;
+    this.items = new ItemPlanner({ modules, handle, indirect, maps: process.maps() }, record);
   }
 
   /** Images only: nothing leads to them. */
@@ -465,7 +465,7 @@ class Planner {
 
 /**
  * @param missing patches to activate, as `missingPatches` says
- * @throws EngineError refused or invalid; nothing has been written
+ * @throws EngineError refused or invalid; NotChosenYet (see `planChoosing`); nothing has been written
  */
 export function planUpdate(
   process: TargetProcess,
@@ -480,7 +480,7 @@ export function planUpdate(
 
 /**
  * What it takes to have an update's images in a process, without any effect.
- * @throws EngineError refused or invalid; nothing has been written
+ * @throws EngineError refused or invalid; NotChosenYet (see `planChoosing`); nothing has been written
  */
 export function planStage(process: TargetProcess, update: ReadUpdate): UpdatePlan {
   const selector = process.control?.selector ?? 0;

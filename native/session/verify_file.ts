@@ -41,7 +41,7 @@ function openFile(exe: string): LoadedModule {
 
 /** Data items, as far as a file alone tells; that each object can change is seen in the process. */
 function checkData(module: LoadedModule, patch: PatchRequest, object: PatchObject): void {
-  const place = { modules: [module], handle: null, maps: null };
+  const place = { modules: [module], handle: null, indirect: null, maps: null };
   new ItemPlanner(place, emptyRecord).plan(patch, object, 0n);
 }
 

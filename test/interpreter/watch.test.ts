@@ -36,8 +36,12 @@ class Server {
     private readonly port: number,
   ) {}
 
-  static async start(...words: string[]): Promise<Server> {
-    const child = spawn(server, words, { stdio: ["pipe", "pipe", "inherit"], detached: true });
+  static start(...words: string[]): Promise<Server> {
+    return Server.startProgram(server, words);
+  }
+
+  static async startProgram(program: string, words: readonly string[]): Promise<Server> {
+    const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"], detached: true });
     started.add(child);
     const { stdout } = child;
     const port = await new Promise<string>((resolve, reject) => {
@@ -79,11 +83,15 @@ class Server {
 }
 
 function script(...exes: string[]): string {
+  return scriptOf(patch, exes);
+}
+
+function scriptOf(object: string, exes: readonly string[]): string {
   return exes
     .map(
       (exe, at) => `update another_answer_${at} {
         target { exe "${exe}" }
-        patch p from "${patch}" { replace answer }
+        patch p from "${object}" { replace answer }
       }`,
     )
     .join("\n");
@@ -140,6 +148,24 @@ test("a listener that executes another program for sessions, dynamic and static"
     const run = await watch(script(server, program));
     assert.equal(await target.askOften(30), { [newReply]: 30 }, program);
     await endsWell(run);
+  }
+});
+
+test("functions that the C library or the kernel chooses are resolved before a program has called any", async () => {
+  const object = buildPatch("per_connection_ifuncs.c");
+  for (const binding of ["lazy", "now"]) {
+    const program = build({
+      name: `per_connection_${binding}`,
+      sources: [source],
+      flags: [...flags, `-Wl,-z,${binding}`],
+    });
+    const target = await Server.startProgram(program, ["reexec"]);
+    assert.is(await target.ask(), oldReply);
+    const run = await watch(scriptOf(object, [program]));
+    assert.equal(await target.askOften(20), { [newReply]: 20 }, binding);
+    const output = await endsWell(run);
+    assert.match(output, '"when":"start"');
+    assert.not.match(output, "process_not_updated");
   }
 });
 

@@ -1,5 +1,6 @@
 /* Uses IFUNCs of libc and of the program, by call and by address. */
 #include <string.h>
+#include <time.h>
 
 extern long program_pick(long value) __asm__("pick$");
 
@@ -13,6 +14,8 @@ long digest(const char *text) {
   memset(copy, 0, sizeof copy);
   copiers[length & 1](copy, text, length + 1);
   if (strcmp(copy, text) != 0 || strchr(copy, '\0') != copy + length) return 1;
+  /* Nothing else in the program asks for this one, and the kernel's vDSO has it. */
+  if (time(NULL) < 1500000000) return 2;
   long sum = 0;
   for (size_t i = 0; i < length; i++) sum += (unsigned char)copy[i];
   return -program_pick(sum);
