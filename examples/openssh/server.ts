@@ -3,10 +3,15 @@ import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { Daemon } from "../../scripts/experiment/daemon.js";
 import { freePort } from "../../scripts/experiment/processes.js";
 import { certify } from "./certificate.js";
 import { offeredKeyExchange } from "./probe.js";
+
+/** For how long a listener may take to start anew. */
+const mostTries = 400;
+const pauseMs = 25;
 
 function makeKey(path: string): void {
   const { status, stderr } = spawnSync(
@@ -36,6 +41,8 @@ export type Serving = "executes" | "forks";
 
 /** A running listener. Needs root: sshd separates privileges. */
 export class SshdServer {
+  private clients = 0;
+
   private constructor(
     private readonly daemon: Daemon,
     readonly folder: string,
@@ -88,6 +95,25 @@ export class SshdServer {
     return this.daemon.log;
   }
 
+  /** An address of this machine that no client of this server has come from. */
+  newSource(): string {
+    this.clients += 1;
+    return `127.1.${this.clients >> 8}.${this.clients & 255}`;
+  }
+
+  /** Lets the listener execute itself anew, as its manual says (SIGHUP); sessions go on. */
+  async restart(): Promise<void> {
+    const times = (): number => this.log.split("Server listening on ").length;
+    const before = times();
+    process.kill(this.pid, "SIGHUP");
+    for (let tries = 0; times() === before; tries++) {
+      if (!this.running || tries === mostTries)
+        throw new Error(`sshd did not start anew: ${this.log.slice(-2000)}`);
+      await delay(pauseMs);
+    }
+    await offeredKeyExchange(this.port);
+  }
+
   /** Starts Debian's ssh with more options, which logs in to this server and runs a command there. */
   client(more: readonly string[], command: string, key = "user_key"): ChildProcess {
     const options = [
@@ -98,6 +124,8 @@ export class SshdServer {
       "LogLevel=ERROR",
     ].flatMap((option) => ["-o", option]);
     const own = ["-F", "none", "-i", join(this.folder, key), ...options, "-p", String(this.port)];
+    // Limits for each source are not to count one client as another.
+    own.push("-b", this.newSource());
     const user = userInfo().username;
     return spawn("ssh", [...own, "-l", user, ...more, "127.0.0.1", command], {
       stdio: ["pipe", "pipe", "pipe"],

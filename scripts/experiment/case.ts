@@ -77,6 +77,11 @@ export interface ServerCase<S extends RunningServer> {
   start(executable: string): Promise<S>;
   /** What a new connection shows of the version that serves it. */
   observe(server: S): Promise<string>;
+  /**
+   * What an operator does after each update and rollback where a function has changed that never returns;
+   * resolves when the server answers again. Without it nothing is to be done.
+   */
+  settle?(server: S): Promise<void>;
   openSessions(server: S): Promise<readonly LiveSession[]>;
   openClients(server: S): Promise<readonly Client[]>;
 }

@@ -1,6 +1,7 @@
 /** The cases of the experiment. */
 import { httpdCase, httpdConstructed } from "../../examples/httpd/case.js";
 import { opensshConstructed } from "../../examples/openssh/constructed.js";
+import { opensshMaxStartups } from "../../examples/openssh/max_startups.js";
 import { opensshExecutes, opensshForks } from "../../examples/openssh/case.js";
 import { vsftpdMatcher, vsftpdSeries } from "../../examples/vsftpd/case.js";
 import { vsftpdSteps } from "../../examples/vsftpd/steps.js";
@@ -31,6 +32,7 @@ export const cases: readonly AnyCase[] = [
   anyCase(opensshConstructed),
   anyCase(opensshForks),
   anyCase(opensshExecutes),
+  anyCase(opensshMaxStartups),
   anyCase(httpdConstructed("event")),
   anyCase(httpdCase("prefork")),
   anyCase(httpdCase("worker")),

@@ -108,10 +108,12 @@ export async function runCase<S extends RunningServer>(
       if (active === 0 || active === built.updates.length) return;
       await expectSeen(`with ${active} updates`, versions[active] ?? newVersion);
     };
-    const during = <T>(phase: string, change: () => Promise<T>): Promise<T> => {
+    const during = async <T>(phase: string, change: () => Promise<T>): Promise<T> => {
       say(`${of.name}: ${phase}`);
       load.begin(phase);
-      return change();
+      const changed = await change();
+      await of.settle?.(running);
+      return changed;
     };
     await delay(seconds * 1000);
     await expectSeen("before", of.seen.oldVersion);
