@@ -108,8 +108,10 @@ static int insert(struct page *page, const struct copy *one) {
     uint32_t room = page->room == 0 ? 4 : page->room * 2;
     struct copy *copies = heap_allocate(&heap, room * sizeof *copies);
     if (copies == NULL) return -1;
-    memcpy(copies, page->copies, page->count * sizeof *copies);
-    heap_release(&heap, page->copies, page->room * sizeof *copies);
+    if (page->room > 0) {
+      memcpy(copies, page->copies, page->count * sizeof *copies);
+      heap_release(&heap, page->copies, page->room * sizeof *copies);
+    }
     page->copies = copies;
     page->room = room;
   }
