@@ -123,12 +123,25 @@ function macroSpan(unit: Unit, item: Item, cursor: number): { start: number; end
     if (offset !== null) end = Math.max(end, offset + (token?.text.length ?? 0));
   }
   const literalEnd = (tokens[item.last]?.offset ?? null) !== null;
-  return { start, end: literalEnd ? end : endOfMacroUse(source.text, end) };
+  const open = literalEnd ? 0 : openParentheses(source.text, start, end);
+  return { start, end: literalEnd ? end : endOfMacroUse(source.text, end, open) };
 }
 
-function endOfMacroUse(text: string, from: number): number {
-  let at = from;
+/** How many are open at `to`: the last argument of a macro may be the last that an item has literally. */
+function openParentheses(text: string, from: number, to: number): number {
   let depth = 0;
+  for (let at = from; at < to;) {
+    const after = endOfOpaque(text, at);
+    if (after === at && text.charAt(at) === "(") depth++;
+    else if (after === at && text.charAt(at) === ")") depth--;
+    at = Math.max(after, at + 1);
+  }
+  return Math.max(depth, 0);
+}
+
+function endOfMacroUse(text: string, from: number, open: number): number {
+  let at = from;
+  let depth = open;
   for (let end = from; at < text.length;) {
     const after = endOfOpaque(text, at);
     const character = text.charAt(at);

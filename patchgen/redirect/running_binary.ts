@@ -39,11 +39,18 @@ export class RunningBinary {
     );
   }
 
-  /** The program's own symbols of that name in that file; of a global function whatever the file. */
+  /** The program's own symbols of that name that come from that file. */
   symbols(name: string, source: string): readonly ElfSymbol[] {
-    return addon
-      .findSymbols(this.module, name)
-      .filter((one) => one.binding !== "local" || one.file === basename(source));
+    const fileOf = ({ binding, file, address }: ElfSymbol): string | null => {
+      if (binding === "local") return file ?? "";
+      // Another unit may define a function of that name for other programs of the tree. Of objects nothing is told.
+      const path = addon.sourceOf(this.module, address);
+      return path === null ? null : basename(path);
+    };
+    return addon.findSymbols(this.module, name).filter((one) => {
+      const file = fileOf(one);
+      return file === null || file === basename(source);
+    });
   }
 
   /**
@@ -69,6 +76,13 @@ export class RunningBinary {
   ): Promise<readonly Mismatch[]> {
     const found = await Promise.all(units.map((unit) => this.#unitMismatches(tree, unit, pool)));
     return found.flat();
+  }
+
+  #holdsPartOf({ source, oldSymbols }: UnitChange): boolean {
+    return (
+      oldSymbols.functions.some((one) => one.symbol && this.symbols(one.name, source).length > 0) ||
+      oldSymbols.data.some((one) => this.symbols(one.symbol, source).length > 0)
+    );
   }
 
   async #unitMismatches(
@@ -102,7 +116,14 @@ export class RunningBinary {
    * linker; one of another size was compiled from another text, or by another compiler.
    * @throws PatchgenError NOT_THE_BINARY
    */
-  async requireMatch(tree: Tree, units: readonly UnitChange[], pool: CompilerPool): Promise<void> {
+  async requireMatch(
+    tree: Tree,
+    changes: readonly UnitChange[],
+    pool: CompilerPool,
+  ): Promise<void> {
+    // A tree may hold units of other programs too.
+    const linked = changes.filter((change) => this.#holdsPartOf(change));
+    const units = linked.length > 0 ? linked : changes;
     const all = await this.mismatches(tree, units, pool);
     const differing = all.filter((one) => one.inProgram !== null);
     const missing = all.filter((one) => one.inProgram === null);

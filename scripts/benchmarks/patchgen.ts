@@ -74,7 +74,6 @@ async function rowOf(program: string, pair: RealPair): Promise<Row | null> {
       ],
       { ...process.env, XDG_CACHE_HOME: join(place, "cache") },
     );
-    if (/not-the-binary.*holds nothing/.test(constructed.problem ?? "")) return null;
     const detection = await detect({
       ...trees,
       cacheFolder: null,
@@ -83,6 +82,12 @@ async function rowOf(program: string, pair: RealPair): Promise<Row | null> {
     });
     const differing = differingUnits(trees);
     const texts = constructed.problem === null ? patchTexts(out) : new Map<string, string>();
+    const replaced = [...(texts.get("update.polus") ?? "").matchAll(/^\s*replace (\S+)/gm)];
+    const names = new Set(replaced.map(([, name]) => name));
+    const judgement = judged(trees, differing, detection, names);
+    const elsewhere = /not-the-binary.*holds nothing|error nothing-differs/;
+    const nothing = elsewhere.test(constructed.problem ?? "");
+    if (nothing && judgement.missed.length === 0) return null;
     const c = [...texts].filter(([name]) => name.endsWith(".c")).map(([, text]) => text);
     const marks = [...texts.values()].join("\n").match(/\bMANUAL\b/g)?.length ?? 0;
     const build = [process.execPath, join(root, "bin", "polus"), "build", out];
@@ -90,8 +95,8 @@ async function rowOf(program: string, pair: RealPair): Promise<Row | null> {
     return {
       program,
       pair: pair.name,
-      ...judged(trees, differing, detection),
-      replaced: (texts.get("update.polus") ?? "").match(/^\s*replace /gm)?.length ?? 0,
+      ...judgement,
+      replaced: replaced.length,
       lines: c.reduce((sum, text) => sum + text.split("\n").length, 0),
       marks,
       problem: constructed.problem ?? built?.problem ?? null,
@@ -168,6 +173,7 @@ function judged(
   trees: Trees,
   units: readonly Differing[],
   detection: Detection,
+  replaced: ReadonlySet<string | undefined>,
 ): Pick<Row, "found" | "missed" | "needless"> {
   const missed: string[] = [];
   const needless: string[] = [];
@@ -181,7 +187,8 @@ function judged(
     for (const [name, code] of before) {
       const is = after.get(name);
       const one = told.get(name);
-      if (is !== undefined && is !== code && one === undefined) missed.push(`${source}:${name}`);
+      if (is !== undefined && is !== code && one === undefined && !replaced.has(name))
+        missed.push(`${source}:${name}`);
       if (one?.how !== "changed" || !one.symbol || is === undefined) continue;
       found++;
       if (is === code) needless.push(`${source}:${name}`);
