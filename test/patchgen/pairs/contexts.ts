@@ -18,6 +18,20 @@ ${noinline} int checked(int n) {
 int step(int n) { return bounded(n) * 10000 + doubled(n) * 100 + checked(n); }
 `;
 
+const generated = `
+struct node { struct node *left; int key; };
+#define GENERATE(name, type, field, compare) \\
+  static int name##_first(struct type *n) { while (n->field) n = n->field; return n->key; } \\
+  static int name##_order(struct type *a, struct type *b) { return compare(a, b) < 0 ? 1 : 2; }
+static int by_key(struct node *a, struct node *b) { return a->key - b->key; }
+GENERATE(tree, node, left, by_key)
+${noinline} int ordered(int n) {
+  struct node one = {0, n}, two = {&one, 3};
+  return tree_first(&two) * 10 + tree_order(&one, &two);
+}
+int step(int n) { return ordered(n); }
+`;
+
 const inlined = `
 static inline int tiny(int n) { return n + 1; }
 static int middle(int n) { return tiny(n) * 2; }
@@ -58,6 +72,13 @@ export const contextPairs: readonly Pair[] = [
     edits: [["((x) + (x))", "((x) * (x))"]],
     functions: ["doubled body", "step binary"],
     asks: [3, 30603, 30903],
+  },
+  {
+    name: "functions that a macro generates, needed by a changed one",
+    text: generated,
+    edits: [["* 10 +", "* 100 +"]],
+    functions: ["ordered body"],
+    asks: [2, 21, 201],
   },
   {
     name: "conditional text",
