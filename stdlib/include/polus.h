@@ -172,6 +172,11 @@
  * taken over, so that a store to one field leaves the others of the twin alone, those too that the other
  * version cannot hold. Pointers into `to` itself are right: they come out as pointers into the object.
  *
+ * Fields that it merely copies or widens, as `hits` above, are told by its machine code; stores to them are
+ * carried over without running it, which is several times faster. For that it must have no loop (`memcpy` of
+ * an array, not a loop over it), call nothing but `polus_twin_of`, `polus_copy_by`, `memcpy` and functions of
+ * its own file, and read and write nothing but the two objects.
+ *
  * Objects that come and go: `on new f` and `on free g` name functions of the program by which they do. These
  * go on returning and taking the old copies, whoever calls them: new code says `polus_twin_of(f(…))`, and
  * gives `g` either copy. They must do nothing but allocate and fill in, or free: what they would enter into
