@@ -86,7 +86,9 @@ export function describeTransfer({
   const adopted = transfer.items.flatMap(({ record, forward }): readonly AdoptedType[] =>
     record === null ? [] : [{ name: record.name, forward, oldSize: record.was.size }],
   );
-  const records = new Set(carriedStructs(transfer.changes).map(({ name }) => name));
+  // Objects that live on stacks only have no copies: nothing is to be translated for old code.
+  const carriedRecords = transfer.items.length === 0 ? [] : carriedStructs(transfer.changes);
+  const records = new Set(carriedRecords.map(({ name }) => name));
   const { shadowed } = transfer;
   const objects = { records, adopted, shadowed, identifier };
   return { text, items, symbols, objects, marks: left, roots };

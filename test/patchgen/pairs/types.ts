@@ -25,6 +25,14 @@ int step(int n) {
 }
 `;
 
+/** No object of the record outlives a call: there is nothing to carry over. */
+const onStack = `
+struct part { short a; short b; };
+${noinline} int untyped(void *data) { struct part *p = data; return p->a * 10 + p->b; }
+${noinline} int typed(const struct part *p) { return p->a - p->b; }
+int step(int n) { struct part p = {n, 2}; return 100 * untyped(&p) + typed(&p); }
+`;
+
 export const typePairs: readonly Pair[] = [
   {
     name: "value of an enumerator",
@@ -150,5 +158,13 @@ export const typePairs: readonly Pair[] = [
     data: ["object layout"],
     types: ["struct outer"],
     asks: [1, 120, 120],
+  },
+  {
+    name: "struct on the stack only",
+    text: onStack,
+    edits: [["{ short a; short b; }", "{ int b; char a; }"]],
+    functions: ["step body", "typed body", "untyped body"],
+    types: ["struct part"],
+    asks: [7, 7205, 2695],
   },
 ];
