@@ -18,11 +18,13 @@ import { reportText } from "./output/report.js";
 import { scriptText, updateName } from "./output/script.js";
 import { suggestChecks, type Suggestion } from "./output/suggestions.js";
 import {
+  hasTransferFile,
   patchFileName,
   transferFileName,
   versionFile,
   type VersionFile,
 } from "./output/version_file.js";
+import { oldCode, oldCodeText } from "./redirect/old_code.js";
 import { ofProgram } from "./redirect/members.js";
 import { planRedirections } from "./redirect/redirect.js";
 import { describeTransfer, type TransferDescription } from "./transfer/describe.js";
@@ -53,7 +55,13 @@ export interface Constructed {
   readonly unreached: number;
 }
 
-const noObjects: PatchObjects = { records: new Set(), adopted: [], shadowed: [], identifier };
+const noObjects: PatchObjects = {
+  records: new Set(),
+  rooms: new Map(),
+  adopted: [],
+  shadowed: [],
+  identifier,
+};
 
 /** The program as it was built is version 1. */
 const firstVersion = 2;
@@ -80,7 +88,13 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
   const program = programOf(request, old);
   const own = request.binary === null ? detected : ofProgram(detected, resolve(request.binary));
   progress("looking for what must be carried over");
-  const { detection, transfer } = await planTransfer(own, new ResultCache(cacheFolder), cancel);
+  const { detection: whole, transfer } = await planTransfer(
+    own,
+    new ResultCache(cacheFolder),
+    cancel,
+  );
+  // Units of other programs that have to do with the same types come in anew.
+  const detection = request.binary === null ? whole : ofProgram(whole, resolve(request.binary));
   const version = firstVersion + request.after.length;
   const carried = new Set(request.after.flatMap(({ data }) => data.map(({ name }) => name)));
   const described =
@@ -103,9 +117,29 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
     detection,
     plan,
     units,
-    withStacked(described, request, units),
+    withOldCode(withStacked(described, request, units), request, detection, plan, program),
     checks,
   );
+}
+
+/** Entries that lend old code's objects to new code must know old code. */
+function withOldCode(
+  described: TransferDescription | null,
+  { binary, after }: ConstructRequest,
+  detection: Detection,
+  plan: RedirectPlan,
+  program: ProgramSymbols,
+): TransferDescription | null {
+  if (described === null || described.objects.rooms.size === 0) return described;
+  const isKnown = binary !== null && after.length === 0;
+  const code = isKnown ? oldCode(resolve(binary), detection, plan, program) : null;
+  const about = "polus_is_old_code of polus_transfer.c";
+  const marks = code === null ? [{ about, text: "say where the old version's code lies" }] : [];
+  return {
+    ...described,
+    text: `${described.text}\n${oldCodeText(code)}`,
+    marks: [...described.marks, ...marks],
+  };
 }
 
 /**
@@ -226,7 +260,7 @@ async function writePatch(
   const texts = new Map<string, string>(
     units.map(({ unit, text }) => [patchFileName(unit.source), text]),
   );
-  if (transfer !== null && transfer.items.length > 0) texts.set(transferFileName, transfer.text);
+  if (hasTransferFile(transfer)) texts.set(transferFileName, transfer.text);
   texts.set("update.polus", scriptText(facts, version, detection, transfer, checks));
   texts.set("version.json", `${JSON.stringify(version, null, 2)}\n`);
   texts.set("report.md", reportText(detection, plan, version, units, transfer));

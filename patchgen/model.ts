@@ -40,7 +40,9 @@ export interface Tree {
  * - `relies-on-callee`: it keeps registers or stack alignment across a call as a changed callee's
  *   old code permitted (`-fipa-ra`, `-fipa-stack-alignment`);
  * - `allocates`: it allocates objects of a type of which there are two versions;
- * - `receives`: it gets such objects from a changed function.
+ * - `receives`: it gets such objects from a changed function;
+ * - `holds`: it has such objects on its stack, or names read-only ones;
+ * - `passes`: it gives on the address of such an object that it is given.
  */
 export type ReasonKind =
   | "added"
@@ -52,7 +54,9 @@ export type ReasonKind =
   | "calls-clone"
   | "relies-on-callee"
   | "allocates"
-  | "receives";
+  | "receives"
+  | "holds"
+  | "passes";
 
 export interface Reason {
   readonly kind: ReasonKind;

@@ -1,4 +1,5 @@
 /** What became of a unit's objects of static storage duration, and who must see the new ones. */
+import type { UnitBuild } from "./unit_build.js";
 import type { DataChange, DataHow, UnitSymbols } from "../model.js";
 import type { AssemblyItem } from "./assembly.js";
 import type { VariableShape } from "./debug_facts.js";
@@ -140,22 +141,35 @@ function refersTo(
   return target !== undefined && item.references.has(target.item.symbol);
 }
 
-/** Functions by name, each with the objects held anew that it names. */
+/**
+ * Functions by name, each with the objects held anew that it names, in the source or by what is inlined
+ * into it.
+ */
 export function referrersOf(
   changes: readonly DataChange[],
-  meaning: readonly AssemblyItem[],
+  { meaning, binary }: Pick<UnitBuild, "meaning" | "binary">,
 ): ReadonlyMap<string, readonly DataChange[]> {
-  const objects = dataOf(meaning);
   const found = new Map<string, DataChange[]>();
-  const groups = groupFunctions(meaning);
+  addReferrers(changes, meaning, found);
+  addReferrers(changes, binary, found);
+  return found;
+}
+
+function addReferrers(
+  changes: readonly DataChange[],
+  items: readonly AssemblyItem[],
+  found: Map<string, DataChange[]>,
+): void {
+  const objects = dataOf(items);
+  const groups = groupFunctions(items);
   for (const change of changes.filter(isHeldAnew)) {
     const symbols = objects
       .filter((data) => data.name === change.name && data.function === change.function)
       .map((data) => data.item.symbol);
     for (const group of groups.values()) {
       if (!symbols.some((symbol) => group.references.has(symbol))) continue;
-      found.set(group.name, [...(found.get(group.name) ?? []), change]);
+      const known = found.get(group.name) ?? [];
+      if (!known.includes(change)) found.set(group.name, [...known, change]);
     }
   }
-  return found;
 }

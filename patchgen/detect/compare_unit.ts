@@ -35,7 +35,7 @@ export function compareUnit(
   const newSymbols = symbolsOf(after);
   const changedTypes = new Set(types.map((type) => type.name));
   const data = compareData(before, after, oldSymbols, changedTypes, neverWritten);
-  const referring = referrersOf(data, now.meaning);
+  const referring = referrersOf(data, now);
   return {
     functions: compareFunctions(old, now, referring, before, after),
     data,

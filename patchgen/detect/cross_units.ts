@@ -77,7 +77,9 @@ async function referringIn(
         const built = groupFunctions(build.binary);
         const functions = [...groupFunctions(build.meaning).values()].flatMap(
           (group): readonly FunctionChange[] => {
-            const reasons = naming(group.text).map((of) => ({
+            // It may come to name them by what is inlined into it.
+            const texts = `${group.text}\n${built.get(group.name)?.text ?? ""}`;
+            const reasons = naming(texts).map((of) => ({
               kind: "refers-to-data" as const,
               of,
             }));

@@ -67,12 +67,21 @@ function isNamedElsewhere(unit: Unit, name: string): boolean {
   });
 }
 
+/** What old code's objects are translated by. */
+export interface EntryObjects {
+  /** Records of which old code has objects on its stack, with the bytes that both versions of one take. */
+  readonly rooms: ReadonlyMap<string, number>;
+  /** Entries that are called by a function which keeps registers. */
+  readonly kept: ReadonlySet<string>;
+  readonly identifier: TypeIdentifier;
+}
+
 /** The entry's definition. */
 export function entryText(
   unit: Unit,
   { item, declarator }: Declared,
   entry: Entry,
-  identifier: TypeIdentifier,
+  { rooms, kept, identifier }: EntryObjects,
 ): string {
   const { pointers, worker, mark, name } = entry;
   const { result, parameters, returnsVoid } = pointers;
@@ -84,12 +93,30 @@ export function entryText(
     .filter((word) => !dropped.test(word))
     .join(" ");
   const list = joined(unit.tokens, pointers.open, pointers.close);
+  const caller = kept.has(entry.entry) ? "POLUS_KEPT_CALLER()" : "__builtin_return_address(0)";
   const before: string[] = [];
   const behind: string[] = [];
+  /** Parameters that may be given an object which lives as long as the call. */
+  const lent: { readonly name: string; readonly record: string }[] = [];
   const given = parameters.map((one) => {
     if (one.untyped && one.depth === 1) return `polus_new_object(${one.name})`;
     if (one.record === null || one.depth === 0) return one.name;
     const id = identifier(one.record);
+    const room = rooms.get(one.record);
+    if (one.depth === 1 && room !== undefined) {
+      const [held, entered] = [`${one.name}__room`, `${one.name}__given`];
+      const twin = lent.find(({ record }) => record === one.record);
+      const enter = `polus_enter_${id}(${one.name}, ${caller}, ${held})`;
+      before.push(
+        `  char ${held}[${room}] __attribute__((aligned(64)));`,
+        twin === undefined
+          ? `  void *${entered} = ${enter};`
+          : `  void *${entered} = (const void *)${one.name} == (const void *)${twin.name} ? ${twin.name}__given : ${enter};`,
+      );
+      behind.push(`  polus_leave_${id}((void *)${one.name}, ${entered}, ${held});`);
+      lent.push({ name: one.name, record: one.record });
+      return entered;
+    }
     if (one.depth === 1) return `polus_new_${id}(${one.name})`;
     // Where the program keeps a pointer, or a variable of the caller that gets one.
     const kept = `${one.name}__copy`;
@@ -104,10 +131,17 @@ export function entryText(
     return `${place} == (void *)${one.name} && ${one.name} != 0 ? &${kept} : (void *)${place}`;
   });
   const call = `${worker}(${given.join(", ")})`;
-  const answer = (text: string): string =>
-    result.record !== null && result.depth === 1
-      ? `polus_old_${identifier(result.record)}((void *)${text})`
-      : text;
+  const answer = (text: string): string => {
+    const { record, depth } = result;
+    if (record === null || depth !== 1) return text;
+    return lent
+      .filter((one) => one.record === record)
+      .reduce(
+        (other, { name }) =>
+          `(void *)${text} == (void *)${name}__room ? (void *)${name} : ${other}`,
+        `polus_old_${identifier(record)}((void *)${text})`,
+      );
+  };
   const lines = returnsVoid
     ? [...before, `  ${call};`, ...behind]
     : behind.length === 0
@@ -143,12 +177,25 @@ export function callDirectly(
 }
 
 /** The translation functions that entries call, for types of `records`. */
-export function entryDeclarations(records: Iterable<string>, identifier: TypeIdentifier): string {
+export function entryDeclarations(
+  records: Iterable<string>,
+  rooms: ReadonlyMap<string, number>,
+  identifier: TypeIdentifier,
+): string {
+  const held = [...records].flatMap((record) => {
+    if (!rooms.has(record)) return [];
+    const id = identifier(record);
+    return [
+      `extern void *polus_enter_${id}(const void *, const void *, void *);\n`,
+      `extern void polus_leave_${id}(void *, const void *, void *);\n`,
+    ];
+  });
   const names = [...records].flatMap((record) => {
     const id = identifier(record);
     return [`polus_new_${id}`, `polus_old_${id}`, `polus_new_${id}_pointer`];
   });
-  return ["polus_new_object", ...names]
-    .map((name) => `extern void *${name}(const void *);\n`)
-    .join("");
+  const others = ["polus_new_object", ...names].map(
+    (name) => `extern void *${name}(const void *);\n`,
+  );
+  return [...others, ...held].join("");
 }

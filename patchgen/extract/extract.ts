@@ -16,7 +16,7 @@ import { preprocess } from "./preprocess.js";
 import type { ProgramSymbols } from "./program_symbols.js";
 import { rewrite } from "./rewrite.js";
 import { isName } from "./token_walk.js";
-import { hasRegisterArguments, ObjectTypes } from "./object_pointers.js";
+import { hasRegisterArguments, ObjectTypes, type FunctionPointers } from "./object_pointers.js";
 import { Unit } from "./unit.js";
 import {
   objectsHead,
@@ -262,12 +262,10 @@ function textOf(
   );
   const held = [...fates.names].filter(([, fate]) => fate.kind === "keep");
   if (replacements.length === 0 && held.length === 0) return null;
-  const body = rewrite(unit, fates, sizeOf, objects);
+  const kept = keptRegisters(unit, replacements, request);
+  const body = rewrite(unit, fates, sizeOf, { ...objects, kept: new Set(kept.keys()) });
   const head = pragmas(decided, added, request.program) + objectsHead(body, objects);
-  const tail =
-    exportsOf(fates) +
-    carriedSymbols(decided, request) +
-    keptRegisters(unit, replacements, request);
+  const tail = exportsOf(fates) + carriedSymbols(decided, request) + keptRegistersText(kept);
   return {
     unit: translation,
     text: `${heading(translation.source, request.version)}${head}\n${body.trim()}\n${tail}`,
@@ -358,13 +356,13 @@ function exportsOf(fates: Fates): string {
 
 /**
  * Callers in the program may rely on registers that the old version of a function leaves alone
- * (-fipa-ra): then the new one leaves all alone.
+ * (-fipa-ra): then the new one leaves all alone. These functions, by the names of their new versions.
  */
 function keptRegisters(
   unit: Unit,
   replacements: readonly Replacement[],
   { plan }: ExtractRequest,
-): string {
+): ReadonlyMap<string, FunctionPointers> {
   const relied = new Set(
     plan.redirections
       .filter(({ source }) => source === unit.name)
@@ -372,13 +370,19 @@ function keptRegisters(
       .flatMap(({ kind, of }) => (kind === "relies-on-callee" && of !== undefined ? [of] : [])),
   );
   const types = new ObjectTypes(unit, new Set());
-  const lines = replacements.flatMap(({ name, as }) => {
-    const declared = relied.has(name) ? unit.functions.get(name) : undefined;
-    const pointers = declared === undefined ? null : types.function(declared);
-    if (pointers === null || !hasRegisterArguments(unit, pointers)) return [];
-    const { returnsVoid } = pointers;
-    return [`POLUS_KEEPS_REGISTERS${returnsVoid ? "_VOID" : ""}(${as});\n`];
-  });
+  return new Map(
+    replacements.flatMap(({ name, as }) => {
+      const declared = relied.has(name) ? unit.functions.get(name) : undefined;
+      const pointers = declared === undefined ? null : types.function(declared);
+      return pointers === null || !hasRegisterArguments(unit, pointers) ? [] : [[as, pointers]];
+    }),
+  );
+}
+
+function keptRegistersText(kept: ReadonlyMap<string, FunctionPointers>): string {
+  const lines = [...kept].map(
+    ([as, { returnsVoid }]) => `POLUS_KEEPS_REGISTERS${returnsVoid ? "_VOID" : ""}(${as});\n`,
+  );
   if (lines.length === 0) return "";
   return `\n/* Callers keep values in registers across calls of these. */\n#include <polus.h>\n${lines.join("")}`;
 }

@@ -13,6 +13,13 @@ export interface ObjectPointer {
   readonly depth: number;
 }
 
+/** A type that the text names. */
+export interface NamedType extends ObjectPointer {
+  readonly record: string;
+  /** The token behind it. */
+  readonly end: number;
+}
+
 export interface Parameter extends ObjectPointer {
   readonly name: string;
 }
@@ -64,6 +71,7 @@ export class ObjectTypes {
     const oldStyle =
       item.body !== null && close + 1 < item.body && hasSemicolon(tokens.slice(close, item.body));
     if (oldStyle) return { ...common, parameters: [], opaque: "old-style" };
+    const body = item.body === null ? null : { first: item.body, last: item.last };
     const parameters: Parameter[] = [];
     for (const [first, last] of this.#parts(open + 1, close)) {
       if (tokens[first]?.text === "...") return { ...common, parameters, opaque: "variadic" };
@@ -73,13 +81,61 @@ export class ObjectTypes {
       const read = this.#read(first, first + named.at, first + named.start);
       const arrays = tokens[first + named.at + 1]?.text === "[" ? 1 : 0;
       const wrapped = named.isFunction || tokens[first + named.start]?.text === "(";
-      parameters.push({
+      const parameter: Parameter = {
         ...(wrapped ? { record: null, untyped: false, depth: 0 } : read),
         depth: read.depth + arrays,
         name: named.name,
-      });
+      };
+      const meant = body === null ? null : this.#meant(parameter, body);
+      parameters.push(meant === null ? parameter : { ...parameter, record: meant, untyped: false });
     }
     return { ...common, parameters, opaque: null };
+  }
+
+  /** The type that begins at a token, if it leads to one of the records. */
+  named(at: number): NamedType | null {
+    const { tokens } = this.unit;
+    const word = tokens[at]?.text ?? "";
+    if (word === "struct" || word === "union") {
+      const record = `${word} ${tokens[at + 1]?.text ?? ""}`;
+      if (!this.records.has(record) || tokens[at + 2]?.text === "{") return null;
+      return { record, untyped: false, depth: 0, end: at + 2 };
+    }
+    const before = tokens[at - 1]?.text ?? "";
+    if (/^(struct|union|enum|\.|->)$/.test(before)) return null;
+    const read =
+      this.#typedefs.get(word) ??
+      (this.records.has(word) ? { record: word, untyped: false, depth: 0 } : null);
+    if (read === null || read.record === null) return null;
+    return { ...read, record: read.record, end: at + 1 };
+  }
+
+  /**
+   * What a parameter `void *p` leads to, where all that is done with it is `struct node *n = p;`, with a
+   * cast or without; `null`: that is not told.
+   */
+  #meant(
+    { untyped, depth, name }: Parameter,
+    { first, last }: { readonly first: number; readonly last: number },
+  ): string | null {
+    if (!untyped || depth !== 1) return null;
+    const { tokens } = this.unit;
+    const text = (at: number): string => tokens[at]?.text ?? "";
+    const uses: number[] = [];
+    for (let at = first; at < last; at++) if (text(at) === name) uses.push(at);
+    const [use] = uses;
+    if (use === undefined || uses.length > 1 || !/^[;,]$/.test(text(use + 1))) return null;
+    let equals = use - 1;
+    if (text(equals) === ")") while (equals > first && text(equals) !== "(") equals--;
+    if (text(equals) === "(") equals--;
+    if (text(equals) !== "=" || text(equals - 2) !== "*") return null;
+    for (let at = equals - 3; at > equals - 7 && at > first; at--) {
+      const type = this.named(at);
+      if (type === null || type.depth !== 0) continue;
+      const between = tokens.slice(type.end, equals - 2).every((one) => isQualifier(one.text));
+      return between ? type.record : null;
+    }
+    return null;
   }
 
   /** Whether a function's body, or the whole of it, names one of the records. */

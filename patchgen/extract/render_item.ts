@@ -79,7 +79,7 @@ export class ItemRenderer {
         const prefix = head + this.objectsOf(item, edit);
         const entry = this.objects.own.get(name);
         if (entry !== undefined) {
-          edit.append(entryText(this.unit, declared, entry, this.objects.identifier));
+          edit.append(entryText(this.unit, declared, entry, this.objects));
         }
         return { kind: "edit", edit, prefix };
       }

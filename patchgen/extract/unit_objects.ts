@@ -10,6 +10,8 @@ import type { Unit } from "./unit.js";
 export interface PatchObjects {
   /** Names of all records of which there are two versions: `struct node`, or a typedef's name. */
   readonly records: ReadonlySet<string>;
+  /** Those of which old code has objects on its stack, with the bytes that both versions of one take. */
+  readonly rooms: ReadonlyMap<string, number>;
   /** Those of which objects are allocated. */
   readonly adopted: readonly AdoptedType[];
   /** Records that keep their layout by shadow fields. */
@@ -24,6 +26,9 @@ export interface UnitObjects {
   readonly entries: ReadonlyMap<string, Entry>;
   /** Those of this unit. */
   readonly own: ReadonlyMap<string, Entry>;
+  readonly rooms: ReadonlyMap<string, number>;
+  /** Entries that are called by a function which keeps registers. */
+  readonly kept: ReadonlySet<string>;
   readonly identifier: TypeIdentifier;
 }
 
@@ -53,6 +58,8 @@ export function objectsOfUnits(
       shadowed: namedIn(unit, objects.shadowed),
       entries,
       own,
+      rooms: objects.rooms,
+      kept: new Set(),
       identifier: objects.identifier,
     };
   });
@@ -87,14 +94,15 @@ function namedIn<T extends { readonly name: string }>(
 /** What stands at the head of a unit's text for it. */
 export function objectsHead(
   body: string,
-  { adopted, shadowed, own, identifier }: UnitObjects,
+  { adopted, shadowed, own, rooms, identifier }: UnitObjects,
 ): string {
   const records = [...own.values()].flatMap(({ pointers: { parameters, result } }) =>
     [...parameters, result].flatMap(({ record }) => (record === null ? [] : [record])),
   );
   return (
+    (body.includes("POLUS_KEPT_CALLER") ? "#include <polus.h>\n" : "") +
     (body.includes("POLUS_ADOPT(") ? adoptionText(adopted) : "") +
     (/POLUS_(FIELD_|SIZE\(|FRESH\()/.test(body) ? shadowText(shadowed) : "") +
-    (own.size === 0 ? "" : entryDeclarations(new Set(records), identifier))
+    (own.size === 0 ? "" : entryDeclarations(new Set(records), rooms, identifier))
   );
 }

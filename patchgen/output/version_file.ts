@@ -68,6 +68,13 @@ export function patchFileName(source: string): string {
 /** The file of the functions that carry objects over. */
 export const transferFileName = "polus_transfer.c";
 
+/** Whether there is anything to carry over, if only for the time of a call. */
+export function hasTransferFile(
+  transfer: TransferDescription | null,
+): transfer is TransferDescription {
+  return transfer !== null && transfer.items.length + transfer.objects.records.size > 0;
+}
+
 /** Of a unit's options those that the functions that carry objects over must share with it. */
 function transferArguments(words: readonly string[]): readonly string[] {
   const [compiler = "gcc", ...options] = words;
@@ -99,7 +106,7 @@ export function versionFile(
         directory: unit.directory,
         arguments: unit.arguments,
       })),
-      ...((transfer?.items.length ?? 0) === 0 ? [] : [transferFile]),
+      ...(hasTransferFile(transfer) ? [transferFile] : []),
     ],
     replaces: units.flatMap(({ unit, replacements }) =>
       replacements.map(({ name, file, as }) => ({

@@ -18,7 +18,9 @@ export function ofProgram(detection: Detection, binary: string): Detection {
   return {
     ...detection,
     units,
-    types: detection.types.filter((type) => !type.units.every((source) => others.has(source))),
+    types: detection.types
+      .filter((type) => !type.units.every((source) => others.has(source)))
+      .map((type) => ({ ...type, units: type.units.filter((source) => !others.has(source)) })),
   };
 }
 

@@ -51,7 +51,11 @@ export function describeTransfer({
     version,
     fileOf: (source) => program.file(source),
   });
-  const left: Mark[] = [...marks];
+  const { held } = transfer;
+  // Where nothing lasts, and old code gives nothing from its stack either, there is nothing to carry over.
+  const has = (record: string): boolean => transfer.items.length > 0 || held.records.has(record);
+  const isUsed = [...transfer.changes.records.keys()].some(has);
+  const left: Mark[] = [...(isUsed ? marks : []), ...held.marks];
   if (transfer.threads && roots.length > 0) {
     left.push({
       about: "objects are found while other threads run",
@@ -86,11 +90,16 @@ export function describeTransfer({
   const adopted = transfer.items.flatMap(({ record, forward }): readonly AdoptedType[] =>
     record === null ? [] : [{ name: record.name, forward, oldSize: record.was.size }],
   );
-  // Objects that live on stacks only have no copies: nothing is to be translated for old code.
-  const carriedRecords = transfer.items.length === 0 ? [] : carriedStructs(transfer.changes);
-  const records = new Set(carriedRecords.map(({ name }) => name));
-  const { shadowed } = transfer;
-  const objects = { records, adopted, shadowed, identifier };
+  const { shadowed, changes } = transfer;
+  const records = carriedStructs(changes).filter(({ name }) => has(name));
+  const rooms = records
+    .filter(({ name }) => held.records.has(name))
+    .map(({ name, was, is }) => [name, is.size + was.size] as const);
+  const objects: PatchObjects = {
+    records: new Set(records.map(({ name }) => name)),
+    rooms: new Map(rooms),
+    ...{ adopted, shadowed, identifier },
+  };
   return { text, items, symbols, objects, marks: left, roots };
 }
 

@@ -11,6 +11,7 @@ import type { ShadowedRecord } from "../extract/shadow_fields.js";
 import type { Unit } from "../extract/unit.js";
 import type { Detection, Tree } from "../model.js";
 import { changesBetween, type Changes } from "./changes.js";
+import { heldObjects, type HeldObjects } from "./held.js";
 import { carriedStructs, itemsOf, type Item } from "./items.js";
 import { shadowedRecords, withoutShadowed } from "./shadows.js";
 import { allocatorsIn, readUnits, receiversIn, type Allocator } from "./sources.js";
@@ -22,6 +23,8 @@ export interface Transfer {
   readonly new: World;
   readonly changes: Changes;
   readonly items: readonly Item[];
+  /** What has no copy though its layout differs. */
+  readonly held: HeldObjects;
   /** Records that keep their layout: what was added to them lives beside their objects. */
   readonly shadowed: readonly ShadowedRecord[];
   /** Records of which the program allocates objects without clearing them. */
@@ -73,10 +76,13 @@ export async function planTransfer(
   const naming = await withVariables(allocating, changes, cache, pool);
   const records = new Set(carriedStructs(changes).map(({ name }) => name));
   const receivers = receiversIn(units, records, naming);
+  const receiving = await withNeeded(naming, receivers, pool);
+  const side = { world: now, units };
+  const held = await heldObjects(receiving, old, side, sources, changes, cancel);
   const threads = startsThreads(detection.old);
   return {
-    detection: await withNeeded(naming, receivers, pool),
-    transfer: { old, new: now, changes, items: plan.items, shadowed, uncleared, threads },
+    detection: await withNeeded(receiving, held.needed, pool),
+    transfer: { old, new: now, changes, items: plan.items, held, shadowed, uncleared, threads },
   };
 }
 

@@ -19,6 +19,8 @@ export interface TransferInput {
   readonly fileOf: (source: string) => string;
   /** Records of which the program allocates objects without clearing them. */
   readonly uncleared: ReadonlySet<string>;
+  /** Records of which old functions may have objects on their stacks. */
+  readonly held: { readonly records: ReadonlySet<string> };
   /** Other threads may change what the walk over the old objects reads. */
   readonly threads: boolean;
 }
@@ -236,6 +238,52 @@ class Writer {
       "/* Pointers that come from old code, or go there. */",
       define("polus_new_object", ["void *found;", ...any, "(void)found;", "return (void *)p;"]),
       ...named,
+      ...this.entering(),
+    ];
+  }
+
+  /** A new version, for the time of a call, of what has none since it lies on a stack of old code. */
+  private entering(): readonly string[] {
+    const { changes, held } = this.input;
+    const { forward, backward } = this.copies;
+    const records = carriedStructs(changes).filter(({ name }) => held.records.has(name));
+    if (records.length === 0) return [];
+    return [
+      "/* Whether this is code of the old version that the update replaces: it has been running since before. */",
+      "int polus_is_old_code(const void *at);",
+      "",
+      ...records.flatMap(({ name, was, is }) => {
+        const id = identifier(name);
+        const [old, now] = [this.types.old.tag(name), this.types.new.tag(name)];
+        return [
+          `/* room: ${is.size} bytes for the new version of *p, then ${was.size} for the old one as it was before. */`,
+          `void *polus_enter_${id}(const void *p, const void *caller, void *room) {`,
+          `  void *found = ${forward.translation({ kind: "record", name })}(p);`,
+          "  if (found != NULL) return found;",
+          "  if (p == NULL || !polus_is_old_code(caller)) return (void *)p;",
+          `  ${now} *to = room;`,
+          `  ${old} *before = (void *)((char *)room + ${is.size});`,
+          `  __builtin_memset(room, 0, ${is.size + was.size});`,
+          `  ${forward.recordFunction(name)}(p, to);`,
+          `  ${backward.recordFunction(name)}(to, before);`,
+          "  return room;",
+          "}",
+          "",
+          "/* Only what the call has changed goes back into old code's object. */",
+          `void polus_leave_${id}(void *p, const void *given, void *room) {`,
+          "  if (given != room) return;",
+          `  ${old} after;`,
+          `  const char *before = (char *)room + ${is.size};`,
+          "  __builtin_memset(&after, 0, sizeof after);",
+          `  ${backward.recordFunction(name)}(room, &after);`,
+          "  for (unsigned long at = 0; at < sizeof after; at++) {",
+          "    const char now = ((const char *)&after)[at];",
+          "    if (now != before[at]) ((char *)p)[at] = now;",
+          "  }",
+          "}",
+          "",
+        ];
+      }),
     ];
   }
 

@@ -170,7 +170,7 @@ async function withOwn(
   const names = new Set(changes.map(keyOf));
   const data = [...(known?.data ?? []).filter((one) => !names.has(keyOf(one))), ...changes];
   const functions = new Map((known?.functions ?? []).map((one) => [one.name, one]));
-  for (const [name, of] of referrersOf(changes, build.meaning)) {
+  for (const [name, of] of referrersOf(changes, build)) {
     const before = functions.get(name);
     if (before !== undefined && before.how !== "changed") continue;
     const symbol = symbols.oldSymbols.functions.find((one) => one.name === name);

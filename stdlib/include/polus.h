@@ -102,6 +102,17 @@
           ".size " #function "__polus_keep, . - " #function "__polus_keep\n"                         \
           ".popsection\n")
 
+/* Within such a function: the return address of the program's call, as __builtin_return_address(0) is elsewhere. */
+#define POLUS_KEPT_CALLER()                                                                          \
+  ({                                                                                                 \
+    void *polus_kept_caller;                                                                         \
+    __asm__ volatile("mov " POLUS_KEEP_FRAME "(%1),%0"                                               \
+                     : "=r"(polus_kept_caller)                                                       \
+                     : "r"(__builtin_dwarf_cfa())                                                    \
+                     : "memory");                                                                    \
+    polus_kept_caller;                                                                               \
+  })
+
 #define POLUS_KEEP_SAVE(move, name, place) move " %" name "," place "(%rsp)\n"
 #define POLUS_KEEP_LOAD(move, name, place) move " " place "(%rsp),%" name "\n"
 
