@@ -29,10 +29,12 @@ export function entryOf(
   types: ObjectTypes,
   declared: Declared,
   worker: string,
+  rooms: ReadonlyMap<string, number>,
 ): Entry | null {
   const pointers = types.function(declared);
   if (pointers === null) return null;
   const { parameters, result } = pointers;
+  const isLent = parameters.some(({ record }) => record !== null && rooms.has(record));
   const untyped =
     parameters.some((one) => one.untyped && one.depth === 1) && types.mentions(declared.item);
   const typed = [...parameters, result].some(({ record }) => record !== null);
@@ -42,6 +44,9 @@ export function entryOf(
   const hidden = pointers.opaque !== null && types.mentions(declared.item, true);
   if (!typed && !untyped && !hidden) return null;
   const name = declared.declarator.name;
+  if (pointers.opaque === "variadic" && !isLent && isTranslatable(pointers)) {
+    return { name, worker, entry: `${worker}_entry`, pointers, mark: null };
+  }
   const deep = [...parameters, result].some((one) => one.record !== null && one.depth > 2);
   const mark =
     pointers.opaque !== null
@@ -54,6 +59,36 @@ export function entryOf(
             ? "it is also called by its address, and then returns the old copy, in new code too"
             : null;
   return { name, worker, entry: `${worker}_entry`, pointers, mark };
+}
+
+/** Whether it can find the new copies itself, since it gets at most plain pointers and gives back none. */
+function isTranslatable({ parameters, result }: FunctionPointers): boolean {
+  return (
+    result.record === null &&
+    parameters.every(({ record, depth }) => record === null || depth === 1)
+  );
+}
+
+/** Its entry is itself. */
+export function looksUpItself({ pointers, mark }: Entry): boolean {
+  return pointers.opaque !== null && mark === null;
+}
+
+/**
+ * What a function with `...` begins with: nobody can call it with its own arguments, so it looks up itself
+ * what old code gives it; of what new code gives, it finds the same.
+ */
+export function lookedUp(entry: Entry, identifier: TypeIdentifier): string {
+  if (!looksUpItself(entry)) return "";
+  return entry.pointers.parameters
+    .flatMap(({ name, record, untyped, depth }) =>
+      record !== null
+        ? [` ${name} = polus_new_${identifier(record)}(${name});`]
+        : untyped && depth === 1
+          ? [` ${name} = polus_new_object(${name});`]
+          : [],
+    )
+    .join("");
 }
 
 /** Whether a function's address is taken. */
@@ -85,6 +120,9 @@ export function entryText(
 ): string {
   const { pointers, worker, mark, name } = entry;
   const { result, parameters, returnsVoid } = pointers;
+  if (looksUpItself(entry)) {
+    return `\n\nextern __typeof__(${worker}) ${entry.entry} __attribute__((alias("${worker}")));`;
+  }
   if (pointers.opaque !== null) return `\n/* MANUAL: ${name}: ${mark ?? ""}. */\n`;
   const dropped = /^(static|extern|inline|__inline|__inline__|_Noreturn)$/;
   const words = unit.tokens.slice(item.first, declarator.at);

@@ -1,7 +1,7 @@
 /** What becomes of one top-level item of a unit in its patch. */
 import { adoptAllocations } from "./allocations.js";
 import { ItemEditor } from "./edits.js";
-import { callDirectly, entryText } from "./entries.js";
+import { callDirectly, entryText, lookedUp } from "./entries.js";
 import { labelOf, type Fate } from "./fate.js";
 import type { Fates } from "./fates.js";
 import type { Item } from "./items.js";
@@ -79,6 +79,8 @@ export class ItemRenderer {
         const prefix = head + this.objectsOf(item, edit);
         const entry = this.objects.own.get(name);
         if (entry !== undefined) {
+          const looked = lookedUp(entry, this.objects.identifier);
+          if (looked !== "") edit.insertBefore((item.body ?? item.last) + 1, looked);
           edit.append(entryText(this.unit, declared, entry, this.objects));
         }
         return { kind: "edit", edit, prefix };

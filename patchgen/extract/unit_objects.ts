@@ -1,6 +1,12 @@
 /** What a unit of the patch has to do with objects of which there are two versions. */
 import { adoptionText, type AdoptedType } from "./allocations.js";
-import { entryDeclarations, entryOf, type Entry, type TypeIdentifier } from "./entries.js";
+import {
+  entryDeclarations,
+  entryOf,
+  looksUpItself,
+  type Entry,
+  type TypeIdentifier,
+} from "./entries.js";
 import type { Fates } from "./fates.js";
 import { ObjectTypes } from "./object_pointers.js";
 import { shadowText, type ShadowedRecord } from "./shadow_fields.js";
@@ -51,7 +57,7 @@ export function objectsOfUnits(
     const own = all[at] ?? new Map<string, Entry>();
     const visible = shared.filter(([name]) => own.has(name) || !unit.functions.has(name));
     const entries = new Map(
-      [...visible, ...own].filter(([, { pointers }]) => pointers.opaque === null),
+      [...visible, ...own].filter(([, one]) => one.pointers.opaque === null || looksUpItself(one)),
     );
     return {
       adopted: namedIn(unit, objects.adopted),
@@ -67,7 +73,7 @@ export function objectsOfUnits(
 
 function entriesOf(
   { unit, fates }: ObjectUnit,
-  { records }: PatchObjects,
+  { records, rooms }: PatchObjects,
 ): ReadonlyMap<string, Entry> {
   const found = new Map<string, Entry>();
   if (records.size === 0) return found;
@@ -75,7 +81,7 @@ function entriesOf(
   for (const [name, declared] of unit.functions) {
     const fate = fates.names.get(name);
     if (fate?.kind !== "replace") continue;
-    const entry = entryOf(unit, types, declared, fate.as);
+    const entry = entryOf(unit, types, declared, fate.as, rooms);
     if (entry !== null) found.set(name, entry);
   }
   return found;

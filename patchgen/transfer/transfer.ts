@@ -79,7 +79,7 @@ export async function planTransfer(
   const receiving = await withNeeded(naming, receivers, pool);
   const side = { world: now, units };
   const held = await heldObjects(receiving, old, side, sources, changes, cancel);
-  const threads = startsThreads(detection.old);
+  const threads = await startsThreads(detection.old, cancel);
   return {
     detection: await withNeeded(receiving, held.needed, pool),
     transfer: { old, new: now, changes, items: plan.items, held, shadowed, uncleared, threads },
@@ -108,9 +108,24 @@ function planItems(
   return { ...itemsBetween(withoutShadowed(now, old, shadowed)), shadowed };
 }
 
-function startsThreads({ root, units }: Tree): boolean {
-  return units.some(({ source }) =>
-    /\b(pthread_create|thrd_create)\b/.test(readFileSync(join(root, source), "latin1")),
+const threadStarters = ["pthread_create", "thrd_create"] as const;
+
+/** Whether some function starts a thread; what an `#if` leaves out, or the program defines itself, does not. */
+async function startsThreads(tree: Tree, cancel: AbortSignal): Promise<boolean> {
+  const mentions = ({ source }: { readonly source: string }): boolean => {
+    const text = readFileSync(join(tree.root, source), "latin1");
+    return threadStarters.some((name) => text.includes(name));
+  };
+  const sources = new Set(tree.units.filter(mentions).map(({ source }) => source));
+  const units = await readUnits(tree, sources, cancel);
+  return units.some((unit) =>
+    threadStarters.some(
+      (name) =>
+        !unit.functions.has(name) &&
+        [...unit.functions.values()].some(({ item }) =>
+          unit.namesIn(item.body ?? item.last, item.last).has(name),
+        ),
+    ),
   );
 }
 

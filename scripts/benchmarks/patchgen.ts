@@ -44,13 +44,15 @@ export async function patchgen({ progress }: BenchmarkOptions): Promise<Findings
   const missing: string[] = [];
   const wanted = process.env["POLUS_PAIRS"]?.split(",") ?? Object.keys(realPairs);
   for (const [program, make] of Object.entries(realPairs)) {
-    if (!wanted.includes(program)) continue;
+    const isWanted = (pair: string): boolean =>
+      wanted.includes(program) || wanted.includes(`${program}/${pair}`);
+    if (!wanted.some((one) => one.split("/")[0] === program)) continue;
     const pairs = make(progress);
     if (pairs === null) {
       missing.push(program);
       continue;
     }
-    for (const pair of pairs) {
+    for (const pair of pairs.filter(({ name }) => isWanted(name))) {
       progress(`${program}: ${pair.name}`);
       const row = await rowOf(program, pair);
       if (row === null) continue;

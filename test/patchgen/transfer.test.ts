@@ -238,9 +238,11 @@ int item_use(struct item *item);
 int item_pick(struct item **result, int id);
 int item_id(const struct item *item);
 int on_event(int n, void *context);
+int item_sum(const struct item *item, int count, ...);
 void item_free(struct item *item);
 `,
-  "server.c": `#include <stdlib.h>
+  "server.c": `#include <stdarg.h>
+#include <stdlib.h>
 #include "server.h"
 #define OUT __attribute__((noinline))
 static struct item *items;
@@ -273,6 +275,15 @@ OUT int on_event(int n, void *context)
   item->uses += n;
   return item->uses;
 }
+OUT int item_sum(const struct item *item, int count, ...)
+{
+  int sum = item->uses;
+  va_list list;
+  va_start(list, count);
+  while (count-- > 0) sum += va_arg(list, int);
+  va_end(list);
+  return sum;
+}
 OUT void item_free(struct item *item)
 {
   struct item **link = &items;
@@ -303,6 +314,7 @@ int main(void)
     else if (n == 5) { found = item_new(5); answer = item_id(found); }
     else if (n == 6) { found = item_find(5); answer = item_id(found); item_free(found); }
     else if (n == 7) { found = item_find(1); answer = found == mine; }
+    else if (n == 8) answer = item_sum(mine, 2, 30, 4);
     printf("%d\\n", answer);
   }
   return 0;
@@ -347,7 +359,7 @@ test("a loop that never ends goes on with the old copies that it keeps", async (
   const program = new AnsweringProgram(keeper);
   program.start();
   try {
-    await speak(program, "1=1 2=11 3=201 4=11 7=1", "before");
+    await speak(program, "1=1 2=11 3=201 4=11 7=1 8=45", "before");
     const patch = await program.construct([
       ["server.h", "struct item { int id;", "struct item { long weight; int id;"],
       [
@@ -367,9 +379,9 @@ test("a loop that never ends goes on with the old copies that it keeps", async (
     writeFileSync(script, readFileSync(script, "utf8").replaceAll(/\/\/ MANUAL.*/g, ""));
     assert.is((await program.place.polus("build", patch)).code, 0);
     await program.apply(patch);
-    await speak(program, "1=1012 2=22 3=1202 4=22 7=1 5=5 6=5 1=2023", "updated");
+    await speak(program, "1=1012 2=22 3=1202 4=22 7=1 8=56 5=5 6=5 1=2023", "updated");
     await program.rollBack();
-    await speak(program, "1=24 2=34 3=203 4=34 7=1 5=5 6=5", "rolled back");
+    await speak(program, "1=24 2=34 3=203 4=34 7=1 8=68 5=5 6=5", "rolled back");
   } finally {
     program.stop();
   }
