@@ -106,6 +106,7 @@ class Walk {
       this.holds.add(result.record);
     }
     this.declarations();
+    this.unnamedTypes();
     for (let at = this.first; at < this.last; at++) {
       const record = this.around.constants.get(this.text(at));
       if (record === undefined || this.isMember(at)) continue;
@@ -153,6 +154,35 @@ class Walk {
       if (!begins && !inFor) continue;
       const words = unit.tokens.slice(start, at).map((one) => one.text);
       this.declarators(next, type.record, type.depth, words.includes("static"));
+    }
+  }
+
+  /** What is declared by `typeof`, and what pointers lead to that get memory of the stack. */
+  private unnamedTypes(): void {
+    for (let at = this.first; at < this.last; at++) {
+      const word = this.text(at);
+      if (/^(alloca|__builtin_alloca\w*)$/.test(word)) {
+        for (const [name, record] of this.pointers) {
+          this.holds.add(record);
+          this.tracked.set(name, { record, own: true, kind: "pointer" });
+        }
+      }
+      if (!/^(typeof|__typeof|__typeof__|__auto_type)$/.test(word)) continue;
+      const close = this.text(at + 1) === "(" ? closingToken(this.around.unit.tokens, at + 1) : at;
+      const [stars, name] = this.text(close + 1) === "*" ? [1, close + 2] : [0, close + 1];
+      if (!isName(this.text(name))) continue;
+      const end = close === at ? at + 5 : close;
+      for (let inner = at; inner < end; inner++) {
+        const of = this.text(inner);
+        const record = this.tracked.get(of)?.record ?? this.pointers.get(of);
+        if (record === undefined || this.isMember(inner)) continue;
+        if (/^(\.|->)$/.test(this.text(inner + 1))) continue;
+        this.declared.add(name);
+        // It may be the object or a pointer to it: the object has more limits.
+        this.holds.add(record);
+        const kind = stars === 0 && this.text(inner - 1) === "*" ? "object" : "pointer";
+        this.tracked.set(this.text(name), { record, own: true, kind });
+      }
     }
   }
 

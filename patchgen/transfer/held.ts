@@ -72,7 +72,27 @@ export async function heldObjects(
     return functionsOf({ ...side, units }, held);
   };
   const found = [...(await further(before, detection.old)), ...(await further(now, detection.new))];
-  return judge(found, held, changes);
+  const { marks, ...rest } = judge(found, held, changes);
+  return { ...rest, marks: [...marks, ...pointersToConstants(before, now, changes)] };
+}
+
+/** Variables that may lead to read-only objects of another layout: there is no copy of those to lead to. */
+function pointersToConstants(
+  old: Side,
+  now: Side,
+  { variables, records }: Changes,
+): readonly Mark[] {
+  const constant = new Set(
+    [old, now].flatMap(({ world }) =>
+      world.variables.flatMap(({ readOnly, shape }) => (readOnly ? [containedRecord(shape)] : [])),
+    ),
+  );
+  return variables.flatMap(({ is }): readonly Mark[] => {
+    const target = pointedRecord(is.shape);
+    if (target === null || !constant.has(target) || !records.has(target)) return [];
+    const text = `it may lead to a read-only ${target}, which has no copy of the other version`;
+    return [{ about: is.name, text }];
+  });
 }
 
 /** By these words a unit shows that it may have to do with the records, though it does not see them. */
@@ -207,6 +227,11 @@ function judge(found: readonly Found[], held: ReadonlySet<string>, changes: Chan
   const untyped = found.find((one) => one.untyped)?.name ?? null;
   const isTaken = (record: string): boolean =>
     untyped !== null || takers.some(({ pointers }) => takes(pointers, new Set([record])));
+  for (const { pointers } of found) {
+    const result = pointers?.result;
+    if (result === undefined || result.record === null || result.depth > 0) continue;
+    if (held.has(result.record)) records.add(result.record);
+  }
   const marks = new Map<string, Mark>();
   const mark = (about: string, text: string): void =>
     void marks.set(`${about} ${text}`, { about, text });

@@ -142,6 +142,18 @@ const marked: readonly (readonly [what: string, body: string, says: string])[] =
     "value: it takes or returns by value what old code lays out otherwise",
   ],
   [
+    "memory of the stack without a declaration",
+    "void *kept;\nown int keep(struct count *c) { kept = c; return c->seen; }\n" +
+      'void serve(void) { int n; while (scanf("%d", &n) == 1) { struct count *c = __builtin_alloca(sizeof *c); c->seen = n; printf("%d\\n", keep(c)); } }',
+    "keep: it keeps the address of a struct count",
+  ],
+  [
+    "a variable that leads to a read-only table",
+    "static const struct count table[] = { { 1, 2 }, { 3, 4 } };\nconst struct count *current = table;\n" +
+      'void serve(void) { int n; while (scanf("%d", &n) == 1) { current = &table[n & 1]; printf("%d\\n", current->last); } }',
+    "current: it may lead to a read-only struct count",
+  ],
+  [
     "a pointer to another one on the stack",
     "struct chain { struct count *of; int n; };\nown int chained(struct chain *c) { return c->of->seen + c->n; }\n" +
       'void serve(void) { struct count c = { 1, 2 }; int n; while (scanf("%d", &n) == 1) { struct chain s = { &c, n }; printf("%d\\n", chained(&s)); } }',
