@@ -59,15 +59,6 @@ ${noinline} int right(int n) { return unusedPart(n, n, 4); }
 int step(int n) { return left(n) * 100 + right(n); }
 `;
 
-const severalByOneMacro = `
-#define COUNTERS(name, by, base) \\
-  int name##_base(int n) { return n + base; } \\
-  ${noinline} int name##_times(int n) { return n * by; }
-COUNTERS(small, 3, 40)
-${noinline} int user(int n) { return small_times(n) + 1; }
-int step(int n) { return user(n) * 100 + small_base(n); }
-`;
-
 export const contextPairs: readonly Pair[] = [
   {
     name: "value of a macro",
@@ -200,13 +191,6 @@ int step(int n) { return chosen(n); }
     edits: [["sizeof(n) == 4", "sizeof(n) == 8"]],
     functions: ["step body"],
     asks: [8, 8, 0],
-  },
-  {
-    name: "caller of what a macro makes beside others",
-    text: severalByOneMacro,
-    edits: [["small_times(n) + 1", "small_times(n) + 2"]],
-    functions: ["user body"],
-    asks: [5, 1645, 1745],
   },
   {
     name: "table that an inlined function reads",
