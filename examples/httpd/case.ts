@@ -56,10 +56,11 @@ export function prepareHttpd(
   say(`httpd, ${mpm}: getting the sources and building them (minutes, the first time)`);
   const build = runBuild("examples/httpd/build", mpm);
   if ("missing" in build) return build;
+  const oldVersion = join(build.folder, "old/httpd");
   return {
-    oldVersion: join(build.folder, "old/httpd"),
+    oldVersion,
     newVersion: join(build.folder, "new/httpd"),
-    updates: [handWritten(sources, join(build.folder, "update.so"))],
+    updates: [handWritten(sources, join(build.folder, "update.so"), oldVersion)],
   };
 }
 
@@ -69,7 +70,6 @@ export function httpdConstructed(mpm: Mpm): ServerCase<HttpdServer> {
     ...httpdCase(mpm),
     name: `httpd-constructed-${mpm}`,
     title: `httpd 2.4.67 to 2.4.68, the whole release, constructed; ${mpm}`,
-    globals: 3,
     prepare: (options) => {
       if (process.getuid?.() !== 0) return { missing: needsRoot };
       options.say(`httpd, ${mpm}: getting the sources and building them (minutes, the first time)`);
@@ -101,8 +101,6 @@ export function httpdCase(mpm: Mpm): ServerCase<HttpdServer> {
     rollbackTo: null,
     // What is shown of a page whose condition is faulty.
     seen: { oldVersion: "its first branch", newVersion: "neither branch" },
-    types: 0,
-    globals: 0,
     prepare: ({ say }) => prepareHttpd(mpm, say),
     start: (executable) => HttpdServer.start(executable, mpm),
     observe: async (server) => {

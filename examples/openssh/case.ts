@@ -97,7 +97,7 @@ export function prepareOpenssh(
     folder,
     oldVersion: join(folder, "old/sshd"),
     newVersion: join(folder, "new/sshd"),
-    updates: [handWritten(sources, join(folder, "update.so"))],
+    updates: [handWritten(sources, join(folder, "update.so"), join(folder, "old/sshd"))],
   };
 }
 
@@ -114,8 +114,6 @@ function opensshCase(
     // Sessions that have agreed on strict key exchange must keep to it.
     rollbackTo: "strict_kex.understood",
     seen: { oldVersion: "not strict", newVersion: "strict" },
-    types: 1,
-    globals: 0,
     prepare: ({ say }) => prepareOpenssh(say),
     start: (executable) => SshdServer.start(executable, serving),
     observe: (server) => offersStrictKex(server.port),

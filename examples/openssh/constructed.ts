@@ -23,8 +23,6 @@ export const opensshConstructed: ServerCase<SshdServer> = {
   title: "openssh 9.2p1, CVE-2026-35387 and CVE-2026-35414 of Debian, constructed; sshd -r",
   applies: "run",
   rollbackTo: null,
-  types: 0,
-  globals: 0,
   seen: { oldVersion: "accepted", newVersion: "refused", between: ["accepted"] },
   prepare: (options) => {
     if (process.getuid?.() !== 0) return { missing: "sshd separates privileges, which needs root" };

@@ -62,8 +62,6 @@ export const opensshMaxStartups: ServerCase<SshdServer> = {
     "openssh 10.0p1, fix-max-startups-tracking of Debian, constructed; the listener executes itself anew under polus watch",
   applies: "watch",
   rollbackTo: null,
-  types: 0,
-  globals: 0,
   seen: { oldVersion: `refused after ${atOnce}`, newVersion: "all accepted" },
   prepare: (options) => {
     if (process.getuid?.() !== 0) return { missing: "sshd separates privileges, which needs root" };

@@ -35,8 +35,6 @@ export async function openSession(server: VsftpdServer, what: string): Promise<L
 const common = {
   applies: "run",
   rollbackTo: null,
-  types: 0,
-  globals: 0,
   start: (executable: string) => VsftpdServer.start(executable),
   openSessions: async (server: VsftpdServer) => [
     await openSession(server, "a session that is logged in"),
@@ -65,6 +63,7 @@ export const vsftpdMatcher: ServerCase<VsftpdServer> = {
         handWritten(
           ["examples/vsftpd/update.polus", "examples/vsftpd/update.c"],
           join(built.folder, "update.so"),
+          executable,
         ),
       ],
     };
@@ -91,8 +90,9 @@ export const vsftpdSeries: ServerCase<VsftpdServer> = {
     say("vsftpd: getting the sources and building them (seconds, the first time)");
     const build = runBuild("examples/vsftpd/series/build");
     if ("missing" in build) return build;
+    const oldVersion = join(build.folder, "old/vsftpd");
     return {
-      oldVersion: join(build.folder, "old/vsftpd"),
+      oldVersion,
       newVersion: join(build.folder, "new/vsftpd"),
       updates: [
         handWritten(
@@ -100,6 +100,7 @@ export const vsftpdSeries: ServerCase<VsftpdServer> = {
             (file) => `examples/vsftpd/series/${file}`,
           ),
           join(build.folder, "update.so"),
+          oldVersion,
         ),
       ],
     };

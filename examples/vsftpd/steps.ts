@@ -76,8 +76,6 @@ export const vsftpdSteps: ServerCase<VsftpdServer> = {
   title: "vsftpd 3.0.5-1 of Debian, seven steps of its series, each constructed",
   applies: "run",
   rollbackTo: null,
-  types: 0,
-  globals: 11,
   seen: {
     oldVersion: shownText(before),
     newVersion: shownText(shown.at(-1) ?? before),

@@ -1,4 +1,5 @@
 /** What a case is: a real server's old version, its new one, and the update that leads from one to the other. */
+import type { DataChanges } from "./changes.js";
 import type { Client } from "./load.js";
 
 /** A server that runs on loopback, in a folder and session of its own. */
@@ -34,6 +35,8 @@ export interface UpdateFiles {
   };
   /** How long `polus patchgen` and `polus build` took; null: the update is written by hand. */
   readonly constructSeconds: number | null;
+  /** What it changes beside functions. */
+  readonly changes: DataChanges;
   /** Changed functions whose old version something goes on executing; null: nobody has counted. */
   readonly unreached: number | null;
 }
@@ -69,9 +72,6 @@ export interface ServerCase<S extends RunningServer> {
   readonly applies: "run" | "watch";
   /** Where `polus rollback --to` leads; null: the newest update's start. */
   readonly rollbackTo: string | null;
-  /** Types and globals that the updates change. */
-  readonly types: number;
-  readonly globals: number;
   /** Builds what is needed, outside the checkout; or says why it cannot. */
   prepare(options: PrepareOptions): Built | { readonly missing: string };
   start(executable: string): Promise<S>;

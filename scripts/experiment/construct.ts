@@ -1,9 +1,10 @@
 /** Constructs a case's updates from the sources of its versions, as a developer would: `polus patchgen`, `polus build`. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { projectRoot } from "../demonstration/polus.js";
 import type { PrepareOptions, UpdateFiles } from "./case.js";
+import { countTypes } from "./changes.js";
 import { countLines } from "./hand_written.js";
 
 /** A version to go to. */
@@ -61,17 +62,21 @@ export function constructUpdates(request: ConstructRequest): readonly UpdateFile
       .reduce((sum, file) => sum + countLines(readFileSync(join(out, file), "utf8")), 0);
     const byHand = adjustment === undefined ? null : adjust(out, join(projectRoot, adjustment));
     polus("build", out);
+    const object = join(out, "update.so");
+    const report = readFileSync(join(out, "report.md"), "utf8");
+    const oldProgram = join(old, relative(base, binary));
     updates.push({
       name,
       script: join(out, "update.polus"),
-      object: join(out, "update.so"),
+      object,
       lines: {
         generated,
         cByHand: byHand?.c ?? 0,
         scriptByHand: byHand?.script ?? 0,
       },
       constructSeconds: (performance.now() - begun) / 1000,
-      unreached: countUnreached(readFileSync(join(out, "report.md"), "utf8")),
+      changes: { types: countTypes(oldProgram, object), globals: countDiffering(report) },
+      unreached: countUnreached(report),
     });
     after.push(out);
     old = version;
@@ -95,6 +100,17 @@ function adjust(out: string, file: string): { readonly c: number; readonly scrip
     else if (line.startsWith("+") && line.trim() !== "+") lines[inScript ? "script" : "c"]++;
   }
   return lines;
+}
+
+/** Variables that differ in their type, their size or what they begin with: rows of the report's table. */
+function countDiffering(report: string): number {
+  const [, section = ""] = report.split("## What differs in data\n");
+  const rows = section
+    .split("\n## ", 1)[0]
+    ?.split("\n")
+    .filter((line) => line.startsWith("| "));
+  // Without the head and the line below it.
+  return Math.max(0, (rows?.length ?? 0) - 2);
 }
 
 function countUnreached(report: string): number {

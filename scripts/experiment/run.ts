@@ -148,8 +148,8 @@ export async function runCase<S extends RunningServer>(
     return {
       name: of.name,
       title: of.title,
-      types: of.types,
-      globals: of.globals,
+      types: built.updates.reduce((sum, { changes }) => sum + changes.types, 0),
+      globals: built.updates.reduce((sum, { changes }) => sum + changes.globals, 0),
       updates,
       apply: together(applied),
       rollback: together(undone),

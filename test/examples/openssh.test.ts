@@ -38,6 +38,7 @@ function define(built: Built): void {
     const report = await runCase(opensshForks, built, { seconds: 0.5, pairs: 0, say: quiet });
     assert.equal(report.problems, []);
     assert.is(report.apply.functions, 13);
+    assert.is(report.types, 1, "struct kex");
     assert.equal(report.sessions, ["a running command", "a file transfer"]);
     for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
   });

@@ -17,6 +17,7 @@ if ("missing" in built) {
   test("seven constructed updates in a row, taken back one by one, change logged-in sessions", async () => {
     const report = await runCase(vsftpdSteps, built, { seconds: 0.5, pairs: 0, say: quiet });
     assert.equal(report.problems, []);
+    assert.equal([report.types, report.globals], [0, 8]);
     assert.equal(
       report.updates.map(({ name, applied }) => [name, applied.functions]),
       [
