@@ -11,7 +11,28 @@ namespace polus {
 namespace {
 
 constexpr uint64_t kStopLimitNs = 20'000'000;
+constexpr uint64_t kLateLimitNs = 200'000'000;
 constexpr uint64_t kRedZone = 128;
+
+// A thread that was asked to stop and did not in time. It is not left to stop later: should we be
+// killed before it does, nobody would keep its system call from failing with EINTR.
+void AwaitLate(Tracee &tracee, TraceeTable &table, WaitTimer &timer) {
+  uint64_t until = MonotonicNanoseconds() + kLateLimitNs;
+  timer.Arm(until);
+  StopKind kind = tracee.Wait(until);
+  timer.Disarm();
+  if (kind == StopKind::kTimeout) return;  // settles when it stops
+  if (kind == StopKind::kExec) {
+    table.Executed(tracee);
+    return;
+  }
+  if (kind == StopKind::kClone) table.NoteBirth(tracee);
+  if (kind == StopKind::kInterrupt || kind == StopKind::kSignal) {
+    user_regs_struct registers = tracee.Registers();
+    if (Tracee::HideInterruption(registers)) tracee.SetRegisters(registers);
+  }
+  table.Release(tracee);
+}
 
 }  // namespace
 
@@ -43,6 +64,7 @@ std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table
     if (kind == StopKind::kTimeout) {
       missed.push_back(info.tid);
       timer.Disarm();
+      AwaitLate(*tracee, table, timer);
       continue;
     }
     if (kind == StopKind::kClone) table.NoteBirth(*tracee);
