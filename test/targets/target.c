@@ -95,7 +95,7 @@ void target_begin(int argc, char **argv) {
   arguments = argv;
   map_shared();
   setvbuf(stdout, NULL, _IONBF, 0);
-  long seconds = target_option_number("seconds", 60);
+  long seconds = target_option_number("seconds", 300);
   deadline_ns = target_now_ns() + seconds * 1000000000L;
   /* Three nets: the deadline here, the kernel's alarm should main hang, the parent's death. */
   alarm((unsigned)seconds + 20);

@@ -11,7 +11,7 @@
  *   quit    stops all threads, prints the last state with "verdict", exits
  *
  * A target ends by itself when standard input closes, when its parent dies, or
- * after --seconds (default 60). Exit status: 0 without errors, 3 with errors.
+ * after --seconds (default 300). Exit status: 0 without errors, 3 with errors.
  *
  * All counters live in memory shared with forked children.
  */

@@ -1,5 +1,5 @@
 // exclusive
-// timeout 300s
+// timeout 600s
 /** The engine is killed, or stopped, at every fault point of a call and of a write. */
 import * as assert from "uvu/assert";
 import { expectUntraced, withSession } from "../../support/engine_session.js";
