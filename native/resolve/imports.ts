@@ -192,15 +192,19 @@ export class ImportResolver {
     return [...byAddress.values()];
   }
 
+  /** Of a source file of the program, else of the only library that has such a file and its symbols. */
   private staticOf(executable: LoadedModule, label: string, name: string, file: string): Import {
-    const inFile = this.distinctLocals(executable, name).filter((s) =>
-      isInSource(executable, s, file),
-    );
+    const inSource = (module: LoadedModule): readonly Import[] =>
+      this.distinctLocals(module, name)
+        .filter((s) => isInSource(module, s, file))
+        .map((s) => this.import(module, s));
+    const own = inSource(executable);
+    const inFile = own.length > 0 ? own : this.modules.slice(1).flatMap(inSource);
     const only = inFile[0];
     if (only === undefined) {
       throw unresolved(
         label,
-        `but no static ${name} of ${file} has a symbol in the program`,
+        `but no static ${name} of ${file} has a symbol in the program or a loaded library`,
         addon.functionNames(executable.handle),
       );
     }
@@ -215,7 +219,7 @@ export class ImportResolver {
         },
       );
     }
-    return this.import(executable, only);
+    return only;
   }
 
   /** A library's exported symbol, by version where one is asked for. */

@@ -112,7 +112,9 @@ export function verifyFile(exe: string, update: UpdateRequest): FileVerification
         const { name, file } = parseLabel(symbol.name);
         const own = addon.findSymbols(module.handle, name).length > 0;
         if (own) continue;
-        if (file === null) deferred.add(symbol.name);
+        // Statics of a library that the patch is for, too, are seen in the process only.
+        const forLibrary = patch.replacements.some(({ scope }) => scope?.kind === "library");
+        if (file === null || (file !== "" && forLibrary)) deferred.add(symbol.name);
         else
           problems.push(
             new EngineError(

@@ -4,7 +4,7 @@
  * A patch is an ordinary shared object (gcc -shared -fPIC). Whatever it does not define is looked up in
  * the running program. A plain name means the program's global of that name if there is one, else a
  * library's. The labels below say exactly which object is meant; they are assembler names, so the C name
- * stays as it is in the program:
+ * stays as it is in the program. A file is looked for in the program first, then in the loaded libraries:
  *
  *     extern struct table store POLUS_GLOBAL(store);          a global of the program, never a library's
  *     extern unsigned hits POLUS_STATIC(hits, "table.c");     a static variable of table.c

@@ -6,5 +6,6 @@ __attribute__((noipa)) long shared_work(long value) { return value + 10; }
 long shared_outer(long value) { return -shared_work(value); }
 
 /* Not exported: found in the symbol table only. */
-static __attribute__((noipa)) long hidden(long value) { return value * 2; }
+static volatile long factor = 2;
+static __attribute__((noipa)) long hidden(long value) { return value * factor; }
 long shared_hidden_caller(long value) { return hidden(value); }
