@@ -1,4 +1,5 @@
 /** The experiment's cases of httpd: what changed in its core from one release to the next, for three models. */
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Built, LiveSession, ServerCase } from "../../scripts/experiment/case.js";
 import type { Client } from "../../scripts/experiment/load.js";
@@ -37,8 +38,12 @@ function openSession(server: HttpdServer, what: string): LiveSession {
 
 const needsRoot = "httpd's children change users, which needs root";
 
-const sources = [
-  "update.polus",
+const sourcesFor = (mpm: Mpm): readonly string[] => [
+  `examples/httpd/${mpm === "shared" ? "shared.polus" : "update.polus"}`,
+  ...code,
+];
+
+const code = [
   "update/headers.c",
   "update/include.c",
   "update/log.c",
@@ -60,7 +65,7 @@ export function prepareHttpd(
   return {
     oldVersion,
     newVersion: join(build.folder, "new/httpd"),
-    updates: [handWritten(sources, join(build.folder, "update.so"), oldVersion)],
+    updates: [handWritten(sourcesFor(mpm), join(build.folder, "update.so"), oldVersion)],
   };
 }
 
@@ -92,6 +97,21 @@ export function httpdConstructed(mpm: Mpm): ServerCase<HttpdServer> {
     },
   };
 }
+
+/** Functions of mod_include.so and of the program, in one update. */
+export const httpdShared: ServerCase<HttpdServer> = {
+  ...httpdCase("shared"),
+  title: "httpd 2.4.67 to 2.4.68, functions of its core and of a module in a shared object; event",
+  prepare: ({ say }) => prepareHttpd("shared", say),
+  start: (executable) => {
+    // The update's program is a copy elsewhere of the old version's.
+    const own = dirname(executable);
+    if (existsSync(join(own, "modules"))) return HttpdServer.start(executable, "shared", own);
+    const old = runBuild("scripts/build-server", "httpd-2.4.67-shared");
+    if ("missing" in old) return Promise.reject(new Error(old.missing));
+    return HttpdServer.start(executable, "shared", old.folder);
+  },
+};
 
 export function httpdCase(mpm: Mpm): ServerCase<HttpdServer> {
   return {

@@ -1,12 +1,13 @@
 /** Starts an Apache httpd on loopback with a folder of its own, and ends it with all its children. */
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Daemon } from "../../scripts/experiment/daemon.js";
 import { freePort } from "../../scripts/experiment/processes.js";
 import { HttpConnection } from "./connection.js";
 
-export type Mpm = "prefork" | "worker" | "event";
+/** `shared`: event, with its modules as shared objects. */
+export type Mpm = "prefork" | "worker" | "event" | "shared";
 
 /** A page whose condition is faulty: 2.4.67 shows the first branch, 2.4.68 neither. */
 const conditional = `<!--#if expr="(" -->then<!--#else -->else<!--#endif -->`;
@@ -22,7 +23,21 @@ const children: Readonly<Record<Mpm, readonly string[]>> = {
   prefork: ["StartServers 4", "MaxRequestWorkers 32", "MaxConnectionsPerChild 0"],
   worker: ["StartServers 2", "ThreadsPerChild 16", "MaxRequestWorkers 64"],
   event: ["StartServers 2", "ThreadsPerChild 16", "MaxRequestWorkers 64"],
+  shared: ["StartServers 2", "ThreadsPerChild 16", "MaxRequestWorkers 64"],
 };
+
+/** `LoadModule` for every module that a build has made as a shared object. */
+function loading(build: string): readonly string[] {
+  const folders = join(build, "modules");
+  return readdirSync(folders).flatMap((folder) => {
+    const libraries = join(folders, folder, ".libs");
+    if (!existsSync(libraries)) return [];
+    return readdirSync(libraries).flatMap((file) => {
+      const name = /^mod_(\w+)\.so$/.exec(file)?.[1];
+      return name === undefined ? [] : [`LoadModule ${name}_module ${join(libraries, file)}`];
+    });
+  });
+}
 
 /** The parent process of a running server. Needs root: children become another user. */
 export class HttpdServer {
@@ -35,7 +50,12 @@ export class HttpdServer {
     return this.daemon.pid;
   }
 
-  static async start(executable: string, mpm: Mpm): Promise<HttpdServer> {
+  /** @param modules the build whose shared objects are loaded; null: all modules are built in */
+  static async start(
+    executable: string,
+    mpm: Mpm,
+    modules: string | null = null,
+  ): Promise<HttpdServer> {
     const folder = mkdtempSync(join(tmpdir(), "polus-httpd-"));
     const port = await freePort();
     const root = join(folder, "files");
@@ -43,6 +63,7 @@ export class HttpdServer {
     chmodSync(folder, 0o755);
     for (const path of [root, join(folder, "run")]) mkdirSync(path, { mode: 0o755 });
     const settings = [
+      ...(modules === null ? [] : loading(modules)),
       `ServerRoot ${folder}`,
       `DefaultRuntimeDir ${join(folder, "run")}`,
       `PidFile ${join(folder, "run/pid")}`,

@@ -1,5 +1,5 @@
 /** The cases of the experiment. */
-import { httpdCase, httpdConstructed } from "../../examples/httpd/case.js";
+import { httpdCase, httpdConstructed, httpdShared } from "../../examples/httpd/case.js";
 import { opensshConstructed } from "../../examples/openssh/constructed.js";
 import { opensshMaxStartups } from "../../examples/openssh/max_startups.js";
 import { opensshExecutes, opensshForks } from "../../examples/openssh/case.js";
@@ -37,4 +37,5 @@ export const cases: readonly AnyCase[] = [
   anyCase(httpdCase("prefork")),
   anyCase(httpdCase("worker")),
   anyCase(httpdCase("event")),
+  anyCase(httpdShared),
 ];

@@ -3,17 +3,22 @@
 // (the versions are built the first time)
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { httpdCase, httpdConstructed } from "../../examples/httpd/case.js";
+import { httpdCase, httpdConstructed, httpdShared } from "../../examples/httpd/case.js";
 import type { Mpm } from "../../examples/httpd/server.js";
 import { runCase } from "../../scripts/experiment/run.js";
 
 const quiet = (): void => undefined;
 
 /** Processes that are updated at least: the parent and its first children. */
-const least: Readonly<Record<Mpm, number>> = { prefork: 5, worker: 3, event: 3 };
+const least: Readonly<Record<Mpm, number>> = {
+  prefork: 5,
+  worker: 3,
+  event: 3,
+  shared: 3,
+};
 
-for (const mpm of ["prefork", "worker", "event"] as const) {
-  const of = httpdCase(mpm);
+for (const mpm of ["prefork", "worker", "event", "shared"] as const) {
+  const of = mpm === "shared" ? httpdShared : httpdCase(mpm);
   const built = of.prepare({ say: quiet, anew: false });
   if ("missing" in built) {
     process.stdout.write(`${built.missing}\n`);

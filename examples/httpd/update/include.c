@@ -3,7 +3,8 @@
 
 #include <polus.h>
 
-extern module include_module POLUS_GLOBAL(include_module);
+/* Of the program, or of mod_include.so where modules are shared objects. */
+extern module include_module;
 extern void ap_ssi_get_tag_and_value(include_ctx_t *, char **, char **, int)
     POLUS_STATIC(ap_ssi_get_tag_and_value, "mod_include.c");
 extern int parse_expr(include_ctx_t *, const char *, int *) POLUS_STATIC(parse_expr, "mod_include.c");
