@@ -1,7 +1,4 @@
 /** Runs a script in memory on the fake engine, with simple expressions: what statements do. */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { loadScript } from "../../lang/index.js";
 import type { Diagnostic } from "../../lang/diagnostics/diagnostic.js";
 import type { EngineEvent, UpdateRequest } from "../../native/engine.js";
@@ -19,6 +16,7 @@ import { findTargets } from "../../interpreter/run/targets.js";
 import { memoryFiles } from "../lang/memory-files.js";
 import { FakeEngine, type FakeWorld } from "./fake_engine.js";
 import { FakeExpressions } from "./fake_expressions.js";
+import { temporaryFolder } from "./temporary_folder.js";
 
 export interface ScriptRun {
   readonly outcome: Outcome;
@@ -62,7 +60,7 @@ export async function runScript(
     tally,
     interruption,
     settings: {},
-    journal: new Journal(mkdtempSync(join(tmpdir(), "polus-journal-")), () => {}),
+    journal: new Journal(temporaryFolder(), () => {}),
     reportInternal: (error) => {
       throw error;
     },
