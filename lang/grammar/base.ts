@@ -185,9 +185,13 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
   protected beginsItem(): boolean {
     const token = this.LA(1);
     if (this.onSameLine(1) || this.isAhead(1, t.Call)) return false;
-    // Neither a recipe nor a built-in function is named like a statement: `print (…`.
-    if (!this.beginsClause(1) && !this.isAhead(2, t.LeftParenthesis)) return false;
-    return this.#lists.some(({ context }) => context.words.has(token.tokenType));
+    const clause = this.beginsClause(1);
+    // Neither a recipe nor a built-in function is named like a statement: `print (…`. But one of the target's may
+    // be called `target`, or what else begins no statement.
+    if (!clause && !this.isAhead(2, t.LeftParenthesis)) return false;
+    return this.#lists.some(
+      ({ context }) => (clause || context.invocations) && context.words.has(token.tokenType),
+    );
   }
 
   // --- nesting ------------------------------------------------------------------------

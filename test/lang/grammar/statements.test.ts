@@ -189,6 +189,11 @@ test("`check patch recover {` opens no patch", () => {
   assert.equal(kinds("update u { patch recover { c { int f; } replace f } }"), ["update"]);
 });
 
+test("a function that is called like a clause may stand first on its line", () => {
+  const text = "update u { taint t always { check a recover {\nset a = (\ntarget() - b)\n} } }";
+  assert.equal(parse(new SourceFile("test", text)).diagnostics, []);
+});
+
 test("`c {` is C source in a patch only", () => {
   assert.equal(kinds("for x in c { print x } while (c) { }"), ["for", "while"]);
   assert.equal(kinds('update c { patch c from "a" after c { data c { new c } } }'), ["update"]);
