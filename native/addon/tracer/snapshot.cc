@@ -21,17 +21,7 @@ void AwaitLate(Tracee &tracee, TraceeTable &table, WaitTimer &timer) {
   timer.Arm(until);
   StopKind kind = tracee.Wait(until);
   timer.Disarm();
-  if (kind == StopKind::kTimeout) return;  // settles when it stops
-  if (kind == StopKind::kExec) {
-    table.Executed(tracee);
-    return;
-  }
-  if (kind == StopKind::kClone) table.NoteBirth(tracee);
-  if (kind == StopKind::kInterrupt || kind == StopKind::kSignal) {
-    user_regs_struct registers = tracee.Registers();
-    if (Tracee::HideInterruption(registers)) tracee.SetRegisters(registers);
-  }
-  table.Release(tracee);
+  if (kind != StopKind::kTimeout) table.Settle(tracee, kind);
 }
 
 }  // namespace

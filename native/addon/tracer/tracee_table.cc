@@ -229,30 +229,34 @@ void TraceeTable::Settle(pid_t tid, int status) {
       on_event_({ProcessEvent::Kind::kBorn, process, parent});
     }
   }
-  switch (tracee->Take(status)) {
+  Settle(*tracee, tracee->Take(status));
+}
+
+void TraceeTable::Settle(Tracee &tracee, StopKind kind) {
+  switch (kind) {
     case StopKind::kGone:
-      Ended(tid);
+      Ended(tracee.tid());
       return;
     case StopKind::kClone:
-      NoteBirth(*tracee);
+      NoteBirth(tracee);
       break;
     case StopKind::kExec:
-      Executed(*tracee);
+      Executed(tracee);
       return;
     case StopKind::kSyscall:
-      if (ReachesStart(*tracee)) return;
+      if (ReachesStart(tracee)) return;
       break;
     case StopKind::kInterrupt:
     case StopKind::kSignal: {
       // An ignored signal wakes a traced thread where it would not have woken a free one.
-      user_regs_struct registers = tracee->Registers();
-      if (Tracee::HideInterruption(registers)) tracee->SetRegisters(registers);
+      user_regs_struct registers = tracee.Registers();
+      if (Tracee::HideInterruption(registers)) tracee.SetRegisters(registers);
       break;
     }
     default:
       break;
   }
-  Release(*tracee);
+  Release(tracee);
 }
 
 bool TraceeTable::SettleNext() {

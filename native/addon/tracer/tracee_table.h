@@ -64,6 +64,8 @@ class TraceeTable {
 
   // Takes a stop that nobody waits for (idle, or another tracee's while one is waited for).
   void Settle(pid_t tid, int status);
+  // The same for a stop that was waited for after all. The reference is not good any more.
+  void Settle(Tracee &tracee, StopKind kind);
   // A tracee stopped for having executed a program: what was known of its process is void. It
   // is let go on, and the reference is not good any more.
   void Executed(Tracee &tracee);
