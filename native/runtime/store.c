@@ -68,10 +68,14 @@ static uint64_t effective_address(const struct store *store, struct context *con
   return at + segment_base(store->segment);
 }
 
-static enum store_outcome finish(struct context *context, const struct store *store, uint64_t at, const void *bytes) {
-  if (coherent_store(at, bytes, store->size) < 0) return STORE_FAULT;
+static enum store_outcome stored(struct context *context, const struct store *store, int result) {
+  if (result < 0) return STORE_FAULT;
   context->registers[CONTEXT_RIP] += store->length;
   return STORE_DONE;
+}
+
+static enum store_outcome finish(struct context *context, const struct store *store, uint64_t at, const void *bytes) {
+  return stored(context, store, coherent_store(at, bytes, store->size));
 }
 
 /*
@@ -216,22 +220,15 @@ enum store_outcome store_perform(struct context *context) {
   return perform(&one->prepared, context);
 }
 
-static int is_guarded(uint64_t at) {
-  const struct page *page = page_of(at);
-  return page != NULL && page->state == PAGE_GUARDED;
-}
+static int is_guarded(const struct page *page) { return page != NULL && page->state == PAGE_GUARDED; }
 
 enum store_outcome store_in_stub(const struct prepared *prepared, struct context *context) {
   const struct store *store = &prepared->store;
   uint64_t at = store->form == STORE_STRING ? context->registers[CONTEXT_RDI] : effective_address(store, context);
   const struct page *page = page_of(at);
-  if (prepared->value != VALUE_COMPUTED && at % PAGE_SIZE + store->size <= PAGE_SIZE) {
-    if (page == NULL || page->state != PAGE_GUARDED) return STORE_SLOW;
-    uint64_t value = polus_value(prepared, context);
-    if (coherent_store_on(page, at, &value, store->size) < 0) return STORE_FAULT;
-    context->registers[CONTEXT_RIP] += store->length;
-    return STORE_DONE;
-  }
-  if (!is_guarded(at) && !is_guarded(at + store->size - 1)) return STORE_SLOW;
-  return perform(prepared, context);
+  int one_page = at % PAGE_SIZE + store->size <= PAGE_SIZE;
+  if (!is_guarded(page) && (one_page || !is_guarded(page_of(at + store->size - 1)))) return STORE_SLOW;
+  if (!one_page || prepared->value == VALUE_COMPUTED) return perform(prepared, context);
+  uint64_t value = polus_value(prepared, context);
+  return stored(context, store, coherent_store_on(page, at, &value, store->size));
 }
