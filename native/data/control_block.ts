@@ -54,10 +54,15 @@ const headSize = 88;
 const setSize = 48;
 const mostSets = 64;
 
+/** What the runtime exports under a name; `null`: it is an older one, and has no such thing. */
+export function exportedSymbol(runtime: RuntimeRecord, name: string): bigint | null {
+  return runtime.symbols.find((symbol) => symbol.name === name)?.address ?? null;
+}
+
 /** Address of what the runtime in a process exports under a name. */
 export function runtimeSymbol(runtime: RuntimeRecord, pid: number, name: string): bigint {
-  const symbol = runtime.symbols.find((s) => s.name === name);
-  if (symbol !== undefined) return symbol.address;
+  const symbol = exportedSymbol(runtime, name);
+  if (symbol !== null) return symbol;
   throw new EngineError(
     "RUNTIME_DIFFERS",
     "refused",
@@ -68,7 +73,7 @@ export function runtimeSymbol(runtime: RuntimeRecord, pid: number, name: string)
 
 /** Where the runtime says who has its lock: whoever that is must not be borrowed. 0n: it does not say. */
 export function lockOf(runtime: RuntimeRecord | null): bigint {
-  return runtime?.symbols.find((s) => s.name === "polus_lock")?.address ?? 0n;
+  return (runtime === null ? null : exportedSymbol(runtime, "polus_lock")) ?? 0n;
 }
 
 /** @throws EngineError inconsistent RUNTIME_DAMAGED; refused RUNTIME_DIFFERS */

@@ -14,6 +14,7 @@ import { threadsOf } from "../inspect/threads.js";
 import type { RuntimeRecord } from "../record/record.js";
 import { onMember, type TargetProcess } from "../session/target_process.js";
 import {
+  exportedSymbol,
   lockOf,
   readControlBlock,
   runtimeSymbol,
@@ -136,7 +137,7 @@ export class RuntimeCalls {
   private async fields(item: number, { name, plain }: PlannedItem): Promise<void> {
     const { forward, backward } = plain;
     // The runtime of an older polus runs the functions for every store.
-    if (!this.runtime.symbols.some((symbol) => symbol.name === "polus_runtime_fields")) return;
+    if (exportedSymbol(this.runtime, "polus_runtime_fields") === null) return;
     if (forward.length + backward.length === 0) return;
     const counts = [forward, backward].map(({ length }) => BigInt(length));
     const room = await this.call("polus_runtime_fields", name, [BigInt(item), ...counts]);

@@ -1,6 +1,7 @@
 /** The runtime's tables of hot and of rewritten instructions, straight from memory; see polus_runtime.h. */
 import { addon, type TargetHandle } from "../addon/addon.js";
 import type { RuntimeRecord } from "../record/record.js";
+import { exportedSymbol } from "./control_block.js";
 
 /** `POLUS_STUB_SIZE`. */
 export const stubSize = 128n;
@@ -38,13 +39,9 @@ export interface Site {
   readonly hits: number;
 }
 
-function exported(runtime: RuntimeRecord, name: string): bigint | null {
-  return runtime.symbols.find((s) => s.name === name)?.address ?? null;
-}
-
 /** All entries; none for the runtime of an older polus, which rewrites nothing. */
 export function readSites(target: TargetHandle, runtime: RuntimeRecord): readonly Site[] {
-  const table = exported(runtime, "polus_sites");
+  const table = exportedSymbol(runtime, "polus_sites");
   if (table === null) return [];
   const bytes = addon.readMemory(target, table, mostSites * siteSize);
   return Array.from({ length: mostSites }, (_, number): Site => {
@@ -92,7 +89,7 @@ export function writeSite(target: TargetHandle, entry: bigint, plan: SitePlan): 
 
 /** How often stores at an address were caught. */
 export function readHot(target: TargetHandle, runtime: RuntimeRecord): ReadonlyMap<bigint, number> {
-  const table = exported(runtime, "polus_hot");
+  const table = exportedSymbol(runtime, "polus_hot");
   if (table === null) return new Map();
   const bytes = addon.readMemory(target, table, mostHot * hotSize);
   const hot = new Map<bigint, number>();
