@@ -145,11 +145,8 @@ Napi::Value CallersKeeping(const Napi::CallbackInfo& info) {
 /** Registers that a call of a function of an unloaded object may change; null: any. */
 Napi::Value WrittenRegisters(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const Napi::Uint8Array bytes = ToBytes(info[0], "bytes");
+  const std::unique_ptr<ElfFile> file = ToPatchFile(info[0]);
   const uint64_t address = ToAddress(info[1], "address");
-  auto image = std::make_shared<FileImage>(FileImage::Copy(bytes.Data(), bytes.ByteLength()));
-  const std::unique_ptr<ElfFile> file = ElfFile::FromImage(std::move(image), "the patch");
-  if (!file->IsX86_64()) throw Failure("WRONG_MACHINE", "the patch is not code for 64-bit x86");
   CodeFlow flow(*file);
   if (!flow.EffectOf(address).complete) return env.Null();
   return ToNames(env, flow.WritesOf(address).Whole());

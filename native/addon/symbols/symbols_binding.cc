@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "napi_values.h"
@@ -193,6 +194,14 @@ std::shared_ptr<Module> ToModule(const Napi::Value& value) {
     if (handle.CheckTypeTag(&kModuleTag)) return handle.Data()->module;
   }
   ThrowArgument(value.Env(), "module must be a handle from openModule");
+}
+
+std::unique_ptr<ElfFile> ToPatchFile(const Napi::Value& value) {
+  const Napi::Uint8Array bytes = ToBytes(value, "bytes");
+  auto image = std::make_shared<FileImage>(FileImage::Copy(bytes.Data(), bytes.ByteLength()));
+  std::unique_ptr<ElfFile> file = ElfFile::FromImage(std::move(image), "the patch");
+  if (!file->IsX86_64()) throw Failure("WRONG_MACHINE", "the patch is not code for 64-bit x86");
+  return file;
 }
 
 void InitSymbols(Napi::Env env, Napi::Object exports) {

@@ -7,6 +7,7 @@
 
 namespace polus {
 
+class ElfFile;
 class Module;
 
 /** Registers openModule, moduleInfo, findSymbols and the other readers of modules. */
@@ -14,6 +15,12 @@ void InitSymbols(Napi::Env env, Napi::Object exports);
 
 /** The module behind a handle from openModule; throws INVALID_ARGUMENT for anything else. */
 std::shared_ptr<Module> ToModule(const Napi::Value& value);
+
+/**
+ * The file that a patch's bytes are, copied.
+ * @throws Failure WRONG_MACHINE, and what is no ELF file
+ */
+std::unique_ptr<ElfFile> ToPatchFile(const Napi::Value& value);
 
 }  // namespace polus
 

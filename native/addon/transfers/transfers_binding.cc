@@ -2,12 +2,11 @@
 
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "napi_values.h"
 #include "symbols/elf_file.h"
-#include "symbols/file_image.h"
+#include "symbols/symbols_binding.h"
 #include "transfers/plain_fields.h"
 
 namespace polus {
@@ -16,7 +15,7 @@ namespace {
 
 Napi::Value PlainFieldsCall(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const Napi::Uint8Array bytes = ToBytes(info[0], "bytes");
+  const std::unique_ptr<ElfFile> file = ToPatchFile(info[0]);
   TransferCode code;
   code.address = ToAddress(info[1], "address");
   if (!info[2].IsArray()) ThrowArgument(env, "calls must be an array");
@@ -29,9 +28,6 @@ Napi::Value PlainFieldsCall(const Napi::CallbackInfo& info) {
                                              : KnownCall::kEnd;
     code.calls.emplace(ToAddress(call.Get("slot"), "slot"), known);
   }
-  auto image = std::make_shared<FileImage>(FileImage::Copy(bytes.Data(), bytes.ByteLength()));
-  const std::unique_ptr<ElfFile> file = ElfFile::FromImage(std::move(image), "the patch");
-  if (!file->IsX86_64()) throw Failure("WRONG_MACHINE", "the patch is not code for 64-bit x86");
   const std::vector<PlainField> fields = PlainFields(*file, code);
   Napi::Array result = Napi::Array::New(env, fields.size());
   for (uint32_t index = 0; index < fields.size(); ++index) {
