@@ -101,6 +101,18 @@ export function prepareOpenssh(
   };
 }
 
+/** Sessions and clients of all cases of sshd. */
+export const whoIsThere: Pick<ServerCase<SshdServer>, "openSessions" | "openClients"> = {
+  openSessions: async (server) => [
+    await openCommand(server, "a running command"),
+    await openTransfer(server, "a file transfer"),
+  ],
+  openClients: async (server) => [
+    await openSftpClient(server, "sftp 1"),
+    await openSftpClient(server, "sftp 2"),
+  ],
+};
+
 function opensshCase(
   name: string,
   how: string,
@@ -117,14 +129,7 @@ function opensshCase(
     prepare: ({ say }) => prepareOpenssh(say),
     start: (executable) => SshdServer.start(executable, serving),
     observe: (server) => offersStrictKex(server.port),
-    openSessions: async (server) => [
-      await openCommand(server, "a running command"),
-      await openTransfer(server, "a file transfer"),
-    ],
-    openClients: async (server) => [
-      await openSftpClient(server, "sftp 1"),
-      await openSftpClient(server, "sftp 2"),
-    ],
+    ...whoIsThere,
   };
 }
 

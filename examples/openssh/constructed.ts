@@ -1,20 +1,14 @@
 /** The experiment's cases of sshd whose updates polus constructs: single security patches of Debian's series. */
-import { once } from "node:events";
 import { dirname, join } from "node:path";
 import type { ServerCase } from "../../scripts/experiment/case.js";
 import { constructUpdates } from "../../scripts/experiment/construct.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
-import { openCommand, openSftpClient, openTransfer } from "./case.js";
+import { whoIsThere } from "./case.js";
 import { certifiedKey, SshdServer } from "./server.js";
 
 /** Whether a certificate for `other,USER` is good for a log-in by `nobody,USER`. */
 async function tryCertificate(server: SshdServer): Promise<string> {
-  const child = server.client(["-s"], "sftp", certifiedKey);
-  child.stdout?.resume();
-  child.stderr?.resume();
-  child.stdin?.end();
-  const [code] = (await once(child, "close")) as [number | null];
-  return code === 0 ? "accepted" : "refused";
+  return (await server.letsIn([], certifiedKey)) ? "accepted" : "refused";
 }
 
 /** Two patches, one after another; only a forged signature would show the first one. */
@@ -52,12 +46,5 @@ export const opensshConstructed: ServerCase<SshdServer> = {
   },
   start: (executable) => SshdServer.start(executable, "forks"),
   observe: tryCertificate,
-  openSessions: async (server) => [
-    await openCommand(server, "a running command"),
-    await openTransfer(server, "a file transfer"),
-  ],
-  openClients: async (server) => [
-    await openSftpClient(server, "sftp 1"),
-    await openSftpClient(server, "sftp 2"),
-  ],
+  ...whoIsThere,
 };

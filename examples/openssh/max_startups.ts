@@ -3,26 +3,15 @@
  * the listener's loop, which is inlined into `main` and never returns: a listener that runs is updated in what
  * the loop calls, and gets the new loop when it executes itself anew under `polus watch`.
  */
-import { once } from "node:events";
 import { dirname, join } from "node:path";
 import type { ServerCase } from "../../scripts/experiment/case.js";
 import { constructUpdates } from "../../scripts/experiment/construct.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
-import { openCommand, openSftpClient, openTransfer } from "./case.js";
+import { whoIsThere } from "./case.js";
 import { SshdServer } from "./server.js";
 
 /** Connections from one source that may be unauthenticated at a time. */
 const atOnce = 2;
-
-/** One log-in. @returns whether the server let it come so far */
-async function logIn(server: SshdServer, source: string): Promise<boolean> {
-  const child = server.client(["-b", source, "-s"], "sftp");
-  child.stdout?.resume();
-  child.stderr?.resume();
-  child.stdin?.end();
-  const [code] = (await once(child, "close")) as [number | null];
-  return code === 0;
-}
 
 /**
  * Whether one source may log in more often than it may have unauthenticated connections at a time: the old
@@ -31,7 +20,7 @@ async function logIn(server: SshdServer, source: string): Promise<boolean> {
 export async function countsLogIns(server: SshdServer): Promise<string> {
   const source = server.newSource();
   for (let time = 0; time <= atOnce; time++)
-    if (!(await logIn(server, source))) return `refused after ${time}`;
+    if (!(await server.letsIn(["-b", source]))) return `refused after ${time}`;
   return "all accepted";
 }
 
@@ -85,12 +74,5 @@ export const opensshMaxStartups: ServerCase<SshdServer> = {
   start: startMaxStartups,
   observe: countsLogIns,
   settle: (server) => server.restart(),
-  openSessions: async (server) => [
-    await openCommand(server, "a running command"),
-    await openTransfer(server, "a file transfer"),
-  ],
-  openClients: async (server) => [
-    await openSftpClient(server, "sftp 1"),
-    await openSftpClient(server, "sftp 2"),
-  ],
+  ...whoIsThere,
 };

@@ -1,4 +1,5 @@
 /** Starts an sshd on loopback with keys and settings of its own, and ends it with all its sessions. */
+import { once } from "node:events";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
@@ -112,6 +113,16 @@ export class SshdServer {
       await delay(pauseMs);
     }
     await offeredKeyExchange(this.port);
+  }
+
+  /** Whether the server lets somebody log in, who does nothing there. */
+  async letsIn(more: readonly string[] = [], key?: string): Promise<boolean> {
+    const child = this.client([...more, "-s"], "sftp", key);
+    child.stdout?.resume();
+    child.stderr?.resume();
+    child.stdin?.end();
+    const [code] = (await once(child, "close")) as [number | null];
+    return code === 0;
   }
 
   /** Starts Debian's ssh with more options, which logs in to this server and runs a command there. */
