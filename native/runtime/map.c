@@ -4,61 +4,89 @@ struct item items[MOST_ITEMS];
 
 static struct heap heap; /* objects, pages, tables */
 
-static struct {
+/*
+ * A table that has become too small is emptied into one twice its size little by little, with every page that
+ * is made: at a stroke it would keep all who store to guarded pages waiting for milliseconds.
+ */
+struct table {
   struct page **buckets;
-  size_t size; /* a power of two */
-  size_t pages;
-} table;
+  size_t size; /* a power of two; 0: none */
+};
+static struct table table, outgrown;
+static size_t emptied; /* buckets of the outgrown one, from the first on */
+static size_t pages;
+enum { MOVED_AT_ONCE = 16 };
 
-static size_t bucket_of(uint64_t number, size_t size) { return (number * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (size - 1); }
+static size_t bucket_in(const struct table *which, uint64_t number) {
+  return (number * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (which->size - 1);
+}
+
+/** The first of the pages among which the one of this number is, if there is any. */
+static struct page **bucket_of(uint64_t number) {
+  if (outgrown.size > 0) {
+    size_t before = bucket_in(&outgrown, number);
+    if (before >= emptied) return &outgrown.buckets[before];
+  }
+  return &table.buckets[bucket_in(&table, number)];
+}
 
 static struct page *find(uint64_t number) {
   if (table.size == 0) return NULL;
-  struct page *page = table.buckets[bucket_of(number, table.size)];
+  struct page *page = *bucket_of(number);
   while (page != NULL && page->number != number) page = page->next;
   return page;
 }
 
 struct page *page_of(uint64_t address) { return find(address / PAGE_SIZE); }
 
+static void put(struct page **bucket, struct page *page) {
+  page->next = *bucket;
+  *bucket = page;
+}
+
 static int grow(void) {
   size_t size = table.size == 0 ? 1024 : table.size * 2;
   struct page **buckets = pages_allocate(size * sizeof *buckets);
   if (buckets == NULL) return -1;
-  for (size_t i = 0; i < table.size; i++) {
-    for (struct page *page = table.buckets[i], *next; page != NULL; page = next) {
-      next = page->next;
-      struct page **bucket = &buckets[bucket_of(page->number, size)];
-      page->next = *bucket;
-      *bucket = page;
-    }
-  }
-  if (table.size > 0) pages_release(table.buckets, table.size * sizeof *buckets);
-  table.buckets = buckets;
-  table.size = size;
+  outgrown = table;
+  emptied = 0;
+  table = (struct table){buckets, size};
   return 0;
+}
+
+/* Some buckets a page: the outgrown table is empty long before the larger one is full. */
+static void go_on_growing(void) {
+  for (int i = 0; i < MOVED_AT_ONCE && outgrown.size > 0; i++) {
+    for (struct page *page = outgrown.buckets[emptied], *next; page != NULL; page = next) {
+      next = page->next;
+      put(&table.buckets[bucket_in(&table, page->number)], page);
+    }
+    outgrown.buckets[emptied] = NULL;
+    if (++emptied < outgrown.size) continue;
+    pages_release(outgrown.buckets, outgrown.size * sizeof *outgrown.buckets);
+    outgrown = (struct table){NULL, 0};
+  }
 }
 
 static struct page *make(uint64_t number) {
   struct page *page = find(number);
   if (page != NULL) return page;
-  if (table.pages >= table.size && grow() < 0) return NULL;
+  go_on_growing();
+  if (pages >= table.size && grow() < 0) return NULL;
   page = heap_allocate(&heap, sizeof *page);
   if (page == NULL) return NULL;
   page->number = number;
-  struct page **bucket = &table.buckets[bucket_of(number, table.size)];
-  page->next = *bucket;
-  *bucket = page;
-  table.pages++;
+  put(bucket_of(number), page);
+  pages++;
   return page;
 }
 
 static void drop_if_empty(struct page *page) {
   if (page->count > 0 || page->state != PAGE_PLAIN) return;
-  struct page **link = &table.buckets[bucket_of(page->number, table.size)];
+  struct page **link = bucket_of(page->number);
   while (*link != page) link = &(*link)->next;
   *link = page->next;
-  table.pages--;
+  pages--;
   heap_release(&heap, page->copies, page->room * sizeof *page->copies);
   heap_release(&heap, page, sizeof *page);
 }

@@ -316,8 +316,44 @@ static void pending(void) {
   for (int i = 0; i < OBJECTS; i++) free(objects[i]);
 }
 
+/* An object a page, made known and removed again while the table of pages grows: each is found until then. */
+static void many_pages(void) {
+  enum { PAGES = 12000 };
+  unsigned char *at = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) exit(3);
+  long set = good(runtime.set(), "set");
+  long item = ADD_ITEM(&runtime, set, sizeof(struct narrow), sizeof(struct wide), narrow_up, narrow_down);
+  static unsigned char known[PAGES];
+  for (int i = 0; i < PAGES; i++) {
+    int which = (int)((long)i * 7919 % PAGES), other = which / 2;
+    good(runtime.add(item, at + (size_t)which * PAGE), "add");
+    known[which] = 1;
+    if (i % 3 == 0 && known[other]) {
+      CHECK(runtime.remove(at + (size_t)other * PAGE) == 1);
+      known[other] = 0;
+    }
+    for (int k = 0; k < 8; k++) {
+      int one = (which + k * 1511) % PAGES;
+      CHECK((runtime.twin_of(at + (size_t)one * PAGE) != NULL) == known[one]);
+    }
+  }
+  good(runtime.begin(set, POLUS_OLD), "begin");
+  finish(&runtime, set);
+  for (int i = 0; i < PAGES; i++) {
+    struct narrow *old = (struct narrow *)(at + (size_t)i * PAGE);
+    const struct wide *new = runtime.twin_of(old);
+    CHECK((new != NULL) == known[i]);
+    if (new == NULL || i % 16 != 0) continue;
+    ((volatile struct narrow *)old)->value = i;
+    CHECK(((const volatile struct wide *)new)->value == i);
+  }
+  take_back(set);
+  CHECK(runtime.control->guarded_pages == 0);
+  munmap(at, (size_t)PAGES * PAGE);
+}
+
 const struct hazard lives[] = {
     {"handlers", handlers},     {"alternate", alternate}, {"own-faults", own_faults_stay}, {"vfork", vfork_child},
     {"fork", forked},           {"stray", stray},         {"narrowing", narrowing},        {"stacked", stacked},
-    {"objects", coming_and_going}, {"pending", pending}, {NULL, NULL},
+    {"objects", coming_and_going}, {"pending", pending}, {"many-pages", many_pages}, {NULL, NULL},
 };
