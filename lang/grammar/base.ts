@@ -4,6 +4,7 @@
  * word may be a name; ours skips to the next line that begins like an item of the list.
  */
 import type {
+  IOrAlt,
   IRecognitionException,
   IToken,
   OrMethodOpts,
@@ -53,6 +54,11 @@ export const operandTypes = [
   t.CharacterText,
   t.Sizeof,
 ] as const;
+
+/** In UTF-16 units; nothing stands at the end of input. */
+function lengthOf(token: IToken): number {
+  return token.tokenType === EOF ? 0 : token.image.length;
+}
 
 /** How deep expressions and blocks may be nested: the parser's stack grows with them. */
 const maximumDepth = 100;
@@ -108,19 +114,22 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
 
   // --- spans ----------------------------------------------------------------------
 
-  /** The one place that knows of Chevrotain's NaN positions at the end of input. */
   protected spanOf(token: IToken): Span {
-    if (token.tokenType === EOF || !Number.isFinite(token.startOffset)) {
-      const end = this.file.text.trimEnd().length;
-      return this.file.span(end, end);
-    }
-    return this.file.span(token.startOffset, token.startOffset + token.image.length);
+    const start = this.#startOf(token);
+    return this.file.span(start, start + lengthOf(token));
   }
 
   /** From the first token of a node to the token that was consumed last. */
   protected since(first: IToken): Span {
-    const start = this.spanOf(first).start;
-    return this.file.span(start, Math.max(start, this.spanOf(this.LA(0)).end));
+    const start = this.#startOf(first);
+    const last = this.LA(0);
+    return this.file.span(start, Math.max(start, this.#startOf(last) + lengthOf(last)));
+  }
+
+  /** The one place that knows of Chevrotain's NaN positions at the end of input. */
+  #startOf(token: IToken): number {
+    const { startOffset } = token;
+    return Number.isFinite(startOffset) ? startOffset : this.file.text.trimEnd().length;
   }
 
   protected nameOf(token: IToken): Name {
@@ -133,9 +142,33 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
 
   // --- rules ------------------------------------------------------------------------
 
-  /** A rule that is one choice; its alternatives are made once, not whenever it is entered. */
-  protected choice<T>(name: string, alternatives: OrMethodOpts<T>): ParserMethod<[], T> {
-    return this.RULE(name, (): T => this.OR<T>(alternatives));
+  /**
+   * A rule that is one choice; its alternatives are made once, not whenever it is entered. Where the next token
+   * alone decides, which is for all alternatives without GATE, it is remembered what it led to.
+   * @param undecided a token that may begin alternatives with and without GATE
+   */
+  protected choice<T>(
+    name: string,
+    { DEF, ...options }: OrMethodOpts<T> & { readonly DEF: readonly IOrAlt<T>[] },
+    undecided?: TokenType,
+  ): ParserMethod<[], T> {
+    const decided = new Map<TokenType, () => T>();
+    const alternatives = {
+      ...options,
+      DEF: DEF.map(({ ALT, ...gate }) => ({
+        ...gate,
+        ALT: (): T => {
+          const { tokenType } = this.LA(1);
+          const alone = gate.GATE === undefined && tokenType !== undecided;
+          if (alone && !this.RECORDING_PHASE) decided.set(tokenType, ALT);
+          return ALT();
+        },
+      })),
+    };
+    return this.RULE(name, (): T => {
+      const only = decided.get(this.LA(1).tokenType);
+      return only === undefined || this.RECORDING_PHASE ? this.OR<T>(alternatives) : only();
+    });
   }
 
   // --- looking ahead ----------------------------------------------------------------
@@ -236,25 +269,26 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     const depth = this.#depth;
     const lists = this.#lists.length + 1;
     this.ACTION(() => this.#lists.push({ context, ...(open && { open }) }));
+    const alternatives = {
+      DEF: [
+        { ALT: () => items.push(this.SUBRULE9(item)) },
+        {
+          ALT: () => {
+            const stray = this.CONSUME9(t.AnyToken);
+            this.ACTION(() => this.#rejectStray(stray, context));
+          },
+        },
+      ],
+      IGNORE_AMBIGUITIES: true,
+    };
     this.MANY9({
       GATE: () => open === undefined || !(this.isAhead(1, t.RightBrace) || this.#belongsOutside()),
       DEF: () => {
         const first = this.LA(1);
         this.#length = 0;
         try {
-          this.OR9({
-            DEF: [
-              { ALT: () => items.push(this.SUBRULE9(item)) },
-              {
-                ALT: () => {
-                  const stray = this.CONSUME9(t.AnyToken);
-                  this.ACTION(() => this.#rejectStray(stray, context));
-                },
-              },
-            ],
-            IGNORE_AMBIGUITIES: true,
-          });
-          this.MANY8(() => this.CONSUME8(t.Semicolon));
+          this.OR9(alternatives);
+          if (this.mayBe(t.Semicolon)) this.MANY8(() => this.CONSUME8(t.Semicolon));
         } catch (error) {
           if (!isRecognition(error)) throw error;
           this.#depth = depth;

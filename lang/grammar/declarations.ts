@@ -89,22 +89,26 @@ export abstract class DeclarationGrammar extends StatementGrammar {
     this.list(topContext, this.item),
   );
 
-  protected readonly item = this.choice<Item>("item", {
-    DEF: [
-      { ALT: () => this.SUBRULE(this.importDeclaration) },
-      { ALT: () => this.SUBRULE(this.constDeclaration) },
-      { ALT: () => this.SUBRULE(this.recipeDeclaration) },
-      { ALT: () => this.SUBRULE(this.updateDeclaration) },
-      {
-        // `patch` may also be a variable of the target.
-        GATE: () => this.interactive && this.isAhead(2, t.Identifier) && this.onSameLine(2),
-        ALT: () => this.SUBRULE(this.barePatch),
-      },
-      { ALT: () => this.SUBRULE(this.statement) },
-    ],
-    ERR_MSG: topContext.item,
-    IGNORE_AMBIGUITIES: true,
-  });
+  protected readonly item = this.choice<Item>(
+    "item",
+    {
+      DEF: [
+        { ALT: () => this.SUBRULE(this.importDeclaration) },
+        { ALT: () => this.SUBRULE(this.constDeclaration) },
+        { ALT: () => this.SUBRULE(this.recipeDeclaration) },
+        { ALT: () => this.SUBRULE(this.updateDeclaration) },
+        {
+          // `patch` may also be a variable of the target.
+          GATE: () => this.interactive && this.isAhead(2, t.Identifier) && this.onSameLine(2),
+          ALT: () => this.SUBRULE(this.barePatch),
+        },
+        { ALT: () => this.SUBRULE(this.statement) },
+      ],
+      ERR_MSG: topContext.item,
+      IGNORE_AMBIGUITIES: true,
+    },
+    t.Patch,
+  );
 
   protected readonly importDeclaration = this.RULE("import", (): ImportDeclaration => {
     const first = this.CONSUME(t.Import);

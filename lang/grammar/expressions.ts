@@ -1,11 +1,12 @@
 /** Expressions: C's operators and precedence, without assignment, `++` and comma. */
-import type { IToken, OrMethodOpts } from "chevrotain";
+import type { IToken, OrMethodOpts, TokenType } from "chevrotain";
 import type {
   BaseType,
   BinaryOperator,
   CallExpression,
   ChainOperator,
   Expression,
+  Name,
   StringLiteral,
   TypeName,
   UnaryOperator,
@@ -17,6 +18,16 @@ import { joinSpans, textOf } from "../source.js";
 import * as t from "../tokens.js";
 import { basicTypeName } from "../types.js";
 import { GrammarBase, operandTypes } from "./base.js";
+
+/** What may go on with an operand (`#suffixAhead`), or with its name. */
+const suffixes: ReadonlySet<TokenType> = new Set([
+  t.Dot,
+  t.Arrow,
+  t.LeftBracket,
+  t.LeftParenthesis,
+  t.In,
+  t.DoubleColon,
+]);
 
 export abstract class ExpressionGrammar extends GrammarBase {
   /** Calls of functions that no `call` stands before (yet). */
@@ -78,7 +89,7 @@ export abstract class ExpressionGrammar extends GrammarBase {
 
   readonly expression = this.RULE("expression", (): Expression => {
     this.enter();
-    let result = this.SUBRULE(this.unary);
+    let result = this.#atom() ?? this.SUBRULE(this.unary);
     if (this.mayBe(t.BinaryOperator)) result = this.#chain(result);
     if (this.mayBe(t.Question)) {
       this.OPTION(() => {
@@ -102,7 +113,7 @@ export abstract class ExpressionGrammar extends GrammarBase {
     const operators: ChainOperator[] = [];
     this.MANY(() => {
       const sign = this.CONSUME(t.BinaryOperator);
-      const operand = this.SUBRULE3(this.unary);
+      const operand = this.#atom() ?? this.SUBRULE3(this.unary);
       this.ACTION(() => {
         this.grow();
         // The token type BinaryOperator holds exactly the signs of this union.
@@ -121,6 +132,15 @@ export abstract class ExpressionGrammar extends GrammarBase {
     this.leave();
     return result;
   });
+
+  /** A name or a number alone, as most operands are: no rule need be entered. */
+  #atom(): Expression | undefined {
+    if (!this.#isPlainOperand() || suffixes.has(this.LA(2).tokenType)) return undefined;
+    const token = this.CONSUME(t.AnyToken);
+    return token.tokenType === t.Identifier
+      ? this.#named(this.nameOf(token))
+      : numberLiteral(token.image, this.spanOf(token), this.report);
+  }
 
   /** A name or a number, with nothing before it: most operands need no choice. */
   #isPlainOperand(): boolean {
@@ -325,7 +345,10 @@ export abstract class ExpressionGrammar extends GrammarBase {
         return { kind: "variable", span: this.since(first), name, function: this.nameOf(first) };
       }
     }
-    const name = this.nameOf(first);
+    return this.#named(this.nameOf(first));
+  }
+
+  #named(name: Name): Expression {
     const { span, text } = name;
     if (text === "NULL") return { kind: "null", span };
     if (text === "true" || text === "false") {
