@@ -1,31 +1,14 @@
 /** Runs the command as a child process against a made-up world, in folders of its own. */
-import { spawn, type ChildProcess } from "node:child_process";
-import { readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readJournal, type JournalRecord } from "../../interpreter/journal.js";
+import type { JournalRecord } from "../../interpreter/journal.js";
 import { OutputLine, StatusLine, validate } from "../../interpreter/schema.js";
 import { fakeWorld, type FakeWorld } from "./fake_engine.js";
+import { journalsIn, startRunning, type Finished, type Running } from "./running.js";
 import { temporaryFolder } from "./temporary_folder.js";
 
 const entry = join(dirname(fileURLToPath(import.meta.url)), "fake_polus.js");
-/** No run here takes longer; one that does is stuck, milliseconds. */
-const deadlineMs = 30_000;
-
-export interface Finished {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface Running {
-  readonly child: ChildProcess;
-  readonly finished: Promise<Finished>;
-  /** Resolves when standard output or error holds the text; rejects when the command ends without. */
-  saw(text: string): Promise<void>;
-}
-
 /** A folder with a script, patches and a world, and the command to run there. */
 export class Workplace {
   readonly folder = realpathSync(temporaryFolder());
@@ -68,10 +51,9 @@ export class Workplace {
     words: readonly string[],
     options: { readonly environment?: Record<string, string>; readonly stdout?: number } = {},
   ): Running {
-    const child = spawn(process.execPath, [entry, ...words], {
-      cwd: this.folder,
-      stdio: ["ignore", options.stdout ?? "pipe", "pipe"],
-      env: {
+    return startRunning(process.execPath, [entry, ...words], this.folder, {
+      stdout: options.stdout,
+      environment: {
         PATH: process.env["PATH"] ?? "",
         HOME: this.folder,
         XDG_STATE_HOME: join(this.folder, "state"),
@@ -80,39 +62,6 @@ export class Workplace {
         ...options.environment,
       },
     });
-    const timer = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
-    let stdout = "";
-    let stderr = "";
-    let wake: (() => void)[] = [];
-    const awaken = (): void => {
-      const waiting = wake;
-      wake = [];
-      for (const resolve of waiting) resolve();
-    };
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-      awaken();
-    });
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-      awaken();
-    });
-    let ended = false;
-    const finished = new Promise<Finished>((resolve) => {
-      child.on("close", (code, signal) => {
-        clearTimeout(timer);
-        ended = true;
-        awaken();
-        resolve({ code, signal, stdout, stderr });
-      });
-    });
-    const saw = async (text: string): Promise<void> => {
-      while (!stdout.includes(text) && !stderr.includes(text)) {
-        if (ended) throw new Error(`never saw ${text} in:\n${stdout}\n${stderr}`);
-        await new Promise<void>((resolve) => wake.push(resolve));
-      }
-    };
-    return { child, finished, saw };
   }
 
   run(...words: string[]): Promise<Finished> {
@@ -131,15 +80,8 @@ export class Workplace {
     return this.json("run", "s.polus", ...words);
   }
 
-  async journal(): Promise<readonly JournalRecord[]> {
-    const folder = join(this.folder, "state", "polus");
-    const records: JournalRecord[] = [];
-    for (const name of readdirSync(folder).sort()) {
-      const read = await readJournal(join(folder, name));
-      if (read.damaged.length > 0) throw new Error(JSON.stringify(read.damaged));
-      records.push(...read.records);
-    }
-    return records;
+  journal(): Promise<readonly JournalRecord[]> {
+    return journalsIn(join(this.folder, "state", "polus"));
   }
 }
 

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { repositoryRoot } from "../support/repository.js";
 import { build } from "../support/toolchain.js";
-import { statusLines, type Finished, type JsonRun } from "./command.js";
+import { statusLines, type JsonRun } from "./command.js";
 import { LivePlace } from "./live_run.js";
+import type { Finished } from "./running.js";
 
 const program = build({
   name: "answers",

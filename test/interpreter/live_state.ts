@@ -3,7 +3,8 @@ import * as assert from "uvu/assert";
 import { stateProgram } from "../support/programs.js";
 import { TargetProcess, type StartOptions } from "../support/target_process.js";
 import type { JsonRun } from "./command.js";
-import { LivePlace, type LiveRun } from "./live_run.js";
+import { LivePlace } from "./live_run.js";
+import type { Running } from "./running.js";
 
 /** The state as its program shows it. */
 export type Shown = Readonly<Record<string, unknown>>;
@@ -26,7 +27,7 @@ export class LiveState {
     return this.place.run(this.pid, text, ...words);
   }
 
-  start(text: string, environment: Readonly<Record<string, string>> = {}): LiveRun {
+  start(text: string, environment: Readonly<Record<string, string>> = {}): Running {
     return this.place.startScript(this.pid, text, environment);
   }
 

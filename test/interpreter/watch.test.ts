@@ -9,7 +9,8 @@ import { targetSource } from "../support/repository.js";
 import { buildPatch } from "../support/patches.js";
 import { hasEnded } from "../../native/process/proc.js";
 import { build } from "../support/toolchain.js";
-import { LivePlace, type LiveRun } from "./live_run.js";
+import { LivePlace } from "./live_run.js";
+import type { Running } from "./running.js";
 
 const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Werror"];
 const source = targetSource("per_connection.c");
@@ -97,7 +98,7 @@ function scriptOf(object: string, exes: readonly string[]): string {
     .join("\n");
 }
 
-async function watch(text: string): Promise<LiveRun> {
+async function watch(text: string): Promise<Running> {
   const place = new LivePlace();
   const run = place.start(["watch", place.file("s.polus", text), "--json"]);
   started.add(run.child);
@@ -115,7 +116,7 @@ test.after.each(async () => {
   started.clear();
 });
 
-async function endsWell(run: LiveRun): Promise<string> {
+async function endsWell(run: Running): Promise<string> {
   run.child.kill("SIGINT");
   const finished = await run.finished;
   assert.is(finished.code, 0, `${finished.stderr}\n${finished.stdout.slice(-2000)}`);

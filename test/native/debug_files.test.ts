@@ -13,45 +13,23 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { addon, type ElfSymbol, type ModuleHandle } from "../../native/addon/addon.js";
+import { addon, type ModuleHandle } from "../../native/addon/addon.js";
 import { targetSource } from "../support/repository.js";
+import {
+  commonFlags,
+  fixed,
+  listed,
+  loadAddress,
+  only,
+  open,
+  pie,
+  program,
+  sources,
+} from "../support/symbol_programs.js";
 import { build, buildIdOf, runTool, stripped } from "../support/toolchain.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "polus-debug-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
-
-const sources = ["elf/symbols_one.c", "elf/symbols_two.c"].map(targetSource);
-const common = ["-std=gnu11", "-O1", "-g"];
-const loadAddress = 0x5555_0000_0000n;
-
-function program(...flags: string[]): string {
-  return build({ name: "symbols", sources, flags: [...common, ...flags] });
-}
-
-const pie = program("-fPIE", "-pie", "-rdynamic");
-const fixed = program("-fno-pie", "-no-pie");
-
-function open(path: string, root?: string): ModuleHandle {
-  const base = path === fixed ? 0x400000n : loadAddress;
-  return addon.openModule(path, { loadAddress: base, ...(root === undefined ? {} : { root }) });
-}
-
-function only(symbols: readonly ElfSymbol[]): ElfSymbol {
-  const [symbol, ...more] = symbols;
-  if (symbol === undefined || more.length > 0) throw new Error(JSON.stringify(symbols.length));
-  return symbol;
-}
-
-/** Every defined symbol as nm lists it: name, link-time address, letter. */
-function listed(path: string): { name: string; address: bigint; letter: string }[] {
-  return runTool("nm", ["--defined-only", path])
-    .split("\n")
-    .flatMap((line) => {
-      const [, address, letter, name] = /^([0-9a-f]+) (\S) (\S+)$/.exec(line) ?? [];
-      if (address === undefined || letter === undefined || name === undefined) return [];
-      return [{ name, address: BigInt(`0x${address}`), letter }];
-    });
-}
 
 /** Expects all symbols and sources through a debug file. */
 function expectDebugFile(module: ModuleHandle, path: string | RegExp): void {
@@ -86,7 +64,7 @@ test("the source file by DWARF in split files, there or missing", () => {
   const folder = join(scratch, "split");
   mkdirSync(folder);
   const path = join(folder, "symbols");
-  runTool("gcc", [...sources, ...common, "-gsplit-dwarf", "-o", path]);
+  runTool("gcc", [...sources, ...commonFlags, "-gsplit-dwarf", "-o", path]);
   const splitFiles = readdirSync(folder).filter((name) => name.endsWith(".dwo"));
   assert.is(splitFiles.length, 2);
   const source = (): string | null => {
