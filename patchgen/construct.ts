@@ -1,7 +1,8 @@
 /** The patch constructor's way through: trees, what differs, what to redirect, the patch's files. */
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { addon } from "../native/addon/addon.js";
+import { addon, type ModuleHandle } from "../native/addon/addon.js";
+import { Compilations } from "./detect/compilations.js";
 import { defaultCacheFolder, ResultCache } from "./detect/result_cache.js";
 import { detect } from "./detect/detect.js";
 import { PatchgenError } from "./error.js";
@@ -27,6 +28,7 @@ import {
 import { oldCode, oldCodeText } from "./redirect/old_code.js";
 import { ofProgram } from "./redirect/members.js";
 import { planRedirections } from "./redirect/redirect.js";
+import { openProgram, RunningBinary } from "./redirect/running_binary.js";
 import { describeTransfer, type TransferDescription } from "./transfer/describe.js";
 import { planTransfer } from "./transfer/transfer.js";
 import { loadTree } from "./trees/tree.js";
@@ -70,36 +72,49 @@ const firstVersion = 2;
  * Constructs a patch from `old` to `new` in the folder `out`.
  * @throws PatchgenError for bad input
  */
-export async function construct(request: ConstructRequest): Promise<Constructed> {
+export function construct(request: ConstructRequest): Promise<Constructed> {
+  return Compilations.within(request.cancel, (compilations) => constructBy(compilations, request));
+}
+
+async function constructBy(
+  compilations: Compilations,
+  request: ConstructRequest,
+): Promise<Constructed> {
   const { build, environment, cancel, progress } = request;
   const load = (folder: string): Promise<Tree> => loadTree({ folder, build, environment, cancel });
   progress("reading the old version");
   const old = await load(request.old);
   progress("reading the new version");
   const next = await load(request.new);
+  const binary = request.binary === null ? null : openProgram(resolve(request.binary));
   const cacheFolder = defaultCacheFolder(environment);
   const detected = await detect({
     old,
     new: next,
     cacheFolder,
     progress: (done, total) => progress(`compared ${done} of ${total} units`),
-    cancel,
+    compilations,
   });
-  const program = programOf(request, old);
-  const own = request.binary === null ? detected : ofProgram(detected, resolve(request.binary));
+  const program = programOf(request, old, binary);
+  const own = binary === null ? detected : ofProgram(detected, binary);
   progress("looking for what must be carried over");
   const { detection: whole, transfer } = await planTransfer(
     own,
     new ResultCache(cacheFolder),
-    cancel,
+    compilations,
   );
   // Units of other programs that have to do with the same types come in anew.
-  const detection = request.binary === null ? whole : ofProgram(whole, resolve(request.binary));
+  const detection = binary === null ? whole : ofProgram(whole, binary);
   const version = firstVersion + request.after.length;
   const carried = new Set(request.after.flatMap(({ data }) => data.map(({ name }) => name)));
   const described =
     transfer === null ? null : describeTransfer({ transfer, program, version, carried });
-  const plan = await redirections(request, detection);
+  // With patches in between the old version is not what the binary was built of.
+  const running =
+    binary === null || request.binary === null || request.after.length > 0
+      ? null
+      : new RunningBinary(resolve(request.binary), binary);
+  const plan = await redirections(detection, running, compilations, progress);
   const units = await extract({
     detection,
     plan,
@@ -111,28 +126,29 @@ export async function construct(request: ConstructRequest): Promise<Constructed>
     progress: (done, all, source) => progress(`extracting ${source} (${done + 1} of ${all})`),
   });
   if (units.length === 0) throw nothingDiffers(detection, plan);
-  const checks = await suggestChecks(detected, cancel);
+  const checks = await suggestChecks(detected, compilations);
+  const stacked = withStacked(described, request, units);
   return writePatch(
     request,
     detection,
     plan,
     units,
-    withOldCode(withStacked(described, request, units), request, detection, plan, program),
+    withOldCode(stacked, running, detection, plan, program),
     checks,
+    executableFacts(request.binary, binary),
   );
 }
 
 /** Entries that lend old code's objects to new code must know old code. */
 function withOldCode(
   described: TransferDescription | null,
-  { binary, after }: ConstructRequest,
+  running: RunningBinary | null,
   detection: Detection,
   plan: RedirectPlan,
   program: ProgramSymbols,
 ): TransferDescription | null {
   if (described === null || described.objects.rooms.size === 0) return described;
-  const isKnown = binary !== null && after.length === 0;
-  const code = isKnown ? oldCode(resolve(binary), detection, plan, program) : null;
+  const code = running === null ? null : oldCode(running, detection, plan, program);
   const about = "polus_is_old_code of polus_transfer.c";
   const marks = code === null ? [{ about, text: "say where the old version's code lies" }] : [];
   return {
@@ -196,30 +212,25 @@ function nothingDiffers(detection: Detection, { unreached }: RedirectPlan): Patc
   );
 }
 
-function programOf({ binary, after }: ConstructRequest, old: Tree): ProgramSymbols {
+function programOf(
+  { after }: ConstructRequest,
+  old: Tree,
+  binary: ModuleHandle | null,
+): ProgramSymbols {
   const held = new Set(after.flatMap(({ defines }) => defines));
-  if (binary === null) return symbolsOfObjects(old, held);
-  try {
-    return symbolsOfBinary(resolve(binary), old, held);
-  } catch (error) {
-    throw new PatchgenError(
-      "NOT_THE_BINARY",
-      `${binary} cannot be read as a program: ${error instanceof Error ? error.message : String(error)}`,
-      "give the running program's file, or its build before it was stripped",
-      binary,
-    );
-  }
+  return binary === null ? symbolsOfObjects(old, held) : symbolsOfBinary(binary, old, held);
 }
 
-/**
- * What the running binary's own code needs redirected. With patches in between the old version is
- * not what the binary was built of; nor can anything be looked up without one.
- */
-function redirections(request: ConstructRequest, detection: Detection): Promise<RedirectPlan> {
-  const { binary, after, cancel, progress } = request;
-  if (binary === null || after.length > 0) return Promise.resolve(planOf(detection));
+/** What the running binary's own code needs redirected; without one nothing can be looked up. */
+function redirections(
+  detection: Detection,
+  binary: RunningBinary | null,
+  compilations: Compilations,
+  progress: (text: string) => void,
+): Promise<RedirectPlan> {
+  if (binary === null) return Promise.resolve(planOf(detection));
   progress("looking for what the program must be redirected in");
-  return planRedirections({ detection, binary: resolve(binary), cancel });
+  return planRedirections({ detection, binary, compilations });
 }
 
 /** Changed functions with an entry; what inlines others differs itself at the build's own flags. */
@@ -248,6 +259,7 @@ async function writePatch(
   units: readonly ExtractedUnit[],
   transfer: TransferDescription | null,
   checks: readonly Suggestion[],
+  executable: ExecutableFacts,
 ): Promise<Constructed> {
   const folder = resolve(request.out);
   const number = firstVersion + request.after.length;
@@ -255,7 +267,7 @@ async function writePatch(
   const facts = {
     name: updateName(basename(folder)),
     description: `${basename(detection.old.root)} to ${basename(detection.new.root)}`,
-    ...executableFacts(request.binary),
+    ...executable,
   };
   const texts = new Map<string, string>(
     units.map(({ unit, text }) => [patchFileName(unit.source), text]),
@@ -287,11 +299,12 @@ async function writePatch(
   };
 }
 
-function executableFacts(binary: string | null): {
+interface ExecutableFacts {
   readonly executable: string | null;
   readonly buildId: string | null;
-} {
-  if (binary === null) return { executable: null, buildId: null };
-  const { buildId } = addon.moduleInfo(addon.openModule(resolve(binary), { loadAddress: 0n }));
-  return { executable: basename(binary), buildId };
+}
+
+function executableFacts(path: string | null, binary: ModuleHandle | null): ExecutableFacts {
+  if (path === null || binary === null) return { executable: null, buildId: null };
+  return { executable: basename(path), buildId: addon.moduleInfo(binary).buildId };
 }

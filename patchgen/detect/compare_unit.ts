@@ -16,7 +16,7 @@ export type UnitDifference = Omit<UnitChange, "source" | "old" | "new"> & {
   readonly types: readonly TypeDifference[];
 };
 
-const nothing: UnitBuild = { meaning: [], binary: [], assembly: "" };
+const nothing: UnitBuild = { meaning: [], binary: [] };
 const noSymbols: UnitSymbols = { functions: [], data: [] };
 
 /**

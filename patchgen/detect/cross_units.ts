@@ -5,20 +5,20 @@
 import type { DataChange, FunctionChange } from "../model.js";
 import type { UnitDifference } from "./compare_unit.js";
 import { isHeldAnew } from "./compare_data.js";
-import type { CompilerPool } from "./compiler.js";
-import { readDebugFacts } from "./debug_facts.js";
+import type { Compilations } from "./compilations.js";
 import { mayName, type IncludedFiles } from "./included_files.js";
 import { cacheKey, type ResultCache } from "./result_cache.js";
-import { buildUnit, preprocessedHash, withLinked, type PlacedUnit } from "./unit_build.js";
+import type { PlacedUnit } from "./unit_build.js";
 import { inParallel, type UnitPair } from "./unit_pairs.js";
-import { dataOf, groupFunctions, unitSymbols } from "./unit_symbols.js";
+import { dataOf, groupFunctions } from "./unit_symbols.js";
+import { usesAny } from "./unused_declarations.js";
 
 /** The differences with those of other units that follow from them. */
 export async function closeOverUnits(
   pairs: readonly UnitPair[],
   found: ReadonlyMap<string, UnitDifference>,
   files: IncludedFiles,
-  pool: CompilerPool,
+  compilations: Compilations,
   cache: ResultCache,
 ): Promise<ReadonlyMap<string, UnitDifference>> {
   const all = new Map(found);
@@ -42,7 +42,7 @@ export async function closeOverUnits(
       const wanted = names.filter((name) => !here.has(name));
       if (pair.old === null || pair.new === null || wanted.length === 0) return;
       if (!mayName(pair.new.unit, files, wanted)) return;
-      const referring = await referringIn(pair, pair.new, wanted, pool, cache);
+      const referring = await referringIn(pair, pair.new, wanted, compilations, cache);
       if (referring !== null) all.set(pair.source, merged(known, referring));
     });
   }
@@ -53,14 +53,26 @@ async function referringIn(
   pair: UnitPair,
   placed: PlacedUnit,
   names: readonly string[],
-  pool: CompilerPool,
+  compilations: Compilations,
   cache: ResultCache,
 ): Promise<UnitDifference | null> {
-  if (pair.newHash === "") pair.newHash = await preprocessedHash(pool, placed);
+  if (pair.newHash === "") pair.newHash = (await compilations.preprocessed(placed)).hash;
   const key = cacheKey("names", pair.newHash, ...names);
   const kept = await cache.get(key);
   if (kept !== null) return JSON.parse(kept) as UnitDifference | null;
-  const build = await buildUnit(pool, placed);
+  const result = usesAny(await compilations.text(placed), names)
+    ? await referringByBuild(placed, names, compilations)
+    : null;
+  await cache.put(key, JSON.stringify(result));
+  return result;
+}
+
+async function referringByBuild(
+  placed: PlacedUnit,
+  names: readonly string[],
+  compilations: Compilations,
+): Promise<UnitDifference | null> {
+  const build = await compilations.build(placed);
   const patterns = names.map((name) => ({
     name,
     is: new RegExp(`(?<![\\w.$])${name}(?![\\w.$])`),
@@ -69,42 +81,31 @@ async function referringIn(
     const code = text.replace(/"(\\.|[^"\\])*"/g, "");
     return patterns.filter(({ is }) => is.test(code)).map(({ name }) => name);
   };
-  const any = build.meaning.some((item) => naming(item.text).length > 0);
-  const result = !any
-    ? null
-    : await withLinked(pool, placed, build.assembly, (path): UnitDifference => {
-        const symbols = unitSymbols(build.meaning, build.binary, readDebugFacts(path));
-        const built = groupFunctions(build.binary);
-        const functions = [...groupFunctions(build.meaning).values()].flatMap(
-          (group): readonly FunctionChange[] => {
-            // It may come to name them by what is inlined into it.
-            const texts = `${group.text}\n${built.get(group.name)?.text ?? ""}`;
-            const reasons = naming(texts).map((of) => ({
-              kind: "refers-to-data" as const,
-              of,
-            }));
-            if (reasons.length === 0) return [];
-            const symbol = built.get(group.name)?.symbol ?? false;
-            const { name } = group;
-            return [
-              { name, static: group.static, how: "changed", reasons, symbol, signature: false },
-            ];
-          },
-        );
-        const data = dataOf(build.meaning).flatMap((one): readonly DataChange[] => {
-          if (naming(one.item.text).length === 0) return [];
-          const { size, readOnly } = one.item;
-          const oldSymbol =
-            symbols.data.find((it) => it.name === one.name && it.function === one.function)
-              ?.symbol ?? null;
-          const sizes = { oldSize: size, newSize: size };
-          const place = { static: one.item.static, function: one.function, readOnly, oldSymbol };
-          return [{ name: one.name, how: "initialiser", ...place, ...sizes, types: [] }];
-        });
-        return { functions, data, oldSymbols: symbols, newSymbols: symbols, types: [] };
-      });
-  await cache.put(key, JSON.stringify(result));
-  return result;
+  if (!build.meaning.some((item) => naming(item.text).length > 0)) return null;
+  const symbols = await compilations.symbols(placed);
+  const built = groupFunctions(build.binary);
+  const functions = [...groupFunctions(build.meaning).values()].flatMap(
+    (group): readonly FunctionChange[] => {
+      // It may come to name them by what is inlined into it.
+      const texts = `${group.text}\n${built.get(group.name)?.text ?? ""}`;
+      const reasons = naming(texts).map((of) => ({ kind: "refers-to-data" as const, of }));
+      if (reasons.length === 0) return [];
+      const symbol = built.get(group.name)?.symbol ?? false;
+      const { name } = group;
+      return [{ name, static: group.static, how: "changed", reasons, symbol, signature: false }];
+    },
+  );
+  const data = dataOf(build.meaning).flatMap((one): readonly DataChange[] => {
+    if (naming(one.item.text).length === 0) return [];
+    const { size, readOnly } = one.item;
+    const oldSymbol =
+      symbols.data.find((it) => it.name === one.name && it.function === one.function)?.symbol ??
+      null;
+    const sizes = { oldSize: size, newSize: size };
+    const place = { static: one.item.static, function: one.function, readOnly, oldSymbol };
+    return [{ name: one.name, how: "initialiser", ...place, ...sizes, types: [] }];
+  });
+  return { functions, data, oldSymbols: symbols, newSymbols: symbols, types: [] };
 }
 
 function merged(known: UnitDifference | undefined, more: UnitDifference): UnitDifference {

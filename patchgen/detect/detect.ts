@@ -3,14 +3,14 @@ import { performance } from "node:perf_hooks";
 import { PatchgenError } from "../error.js";
 import type { Detection, Tree, TypeChange, UnitChange } from "../model.js";
 import { compareUnit, type UnitDifference, type Version } from "./compare_unit.js";
-import { CompilerPool } from "./compiler.js";
+import type { Compilations } from "./compilations.js";
 import { closeOverUnits } from "./cross_units.js";
-import { readDebugFacts } from "./debug_facts.js";
 import { IncludedFiles, isSameText } from "./included_files.js";
 import { cacheKey, ResultCache } from "./result_cache.js";
 import { inParallel, pairsOf, type UnitPair } from "./unit_pairs.js";
 import { neverWritten } from "./never_written.js";
-import { buildUnit, preprocessedHash, withLinked, type PlacedUnit } from "./unit_build.js";
+import { optionsThatMatter, type PlacedUnit } from "./unit_build.js";
+import { differInUnusedOnly } from "./unused_declarations.js";
 
 export interface DetectRequest {
   readonly old: Tree;
@@ -19,18 +19,19 @@ export interface DetectRequest {
   readonly cacheFolder: string | null;
   /** Called after each unit. */
   readonly progress: (done: number, total: number) => void;
-  readonly cancel: AbortSignal;
+  readonly compilations: Compilations;
 }
 
 /**
- * Compares two trees. Units whose files, or whose preprocessed text, are the same are not compiled.
+ * Compares two trees. Units whose files, or whose preprocessed text, are the same are not compiled, nor those
+ * that only see other declarations of what they do not use.
  * @throws PatchgenError NO_COMPILER, DOES_NOT_COMPILE, UNSUPPORTED_ASSEMBLY, CPLUSPLUS
  */
 export async function detect(request: DetectRequest): Promise<Detection> {
   const started = performance.now();
-  const pool = new CompilerPool(request.cancel);
+  const { compilations } = request;
   const cache = new ResultCache(request.cacheFolder);
-  await refuseOtherLanguages(request, pool);
+  await refuseOtherLanguages(request);
   const pairs = pairsOf(request.old, request.new);
   const files = {
     old: new IncludedFiles(request.old.root),
@@ -39,11 +40,11 @@ export async function detect(request: DetectRequest): Promise<Detection> {
   const counts = { skipped: 0, cached: 0, done: 0 };
   const found = new Map<string, UnitDifference>();
   await inParallel(pairs, async (pair) => {
-    const difference = await differenceOf(pair, files, pool, cache, counts);
+    const difference = await differenceOf(pair, files, compilations, cache, counts);
     if (difference !== null) found.set(pair.source, difference);
     request.progress(++counts.done, pairs.length);
   });
-  const closed = await closeOverUnits(pairs, found, files.new, pool, cache);
+  const closed = await closeOverUnits(pairs, found, files.new, compilations, cache);
   return {
     old: request.old,
     new: request.new,
@@ -62,7 +63,7 @@ export async function detect(request: DetectRequest): Promise<Detection> {
 async function differenceOf(
   pair: UnitPair,
   files: { readonly old: IncludedFiles; readonly new: IncludedFiles },
-  pool: CompilerPool,
+  compilations: Compilations,
   cache: ResultCache,
   counts: { skipped: number; cached: number },
 ): Promise<UnitDifference | null> {
@@ -72,10 +73,10 @@ async function differenceOf(
       return null;
     }
   }
-  const hashOf = (unit: PlacedUnit | null): Promise<string> =>
-    unit === null ? Promise.resolve("") : preprocessedHash(pool, unit);
+  const hashOf = async (unit: PlacedUnit | null): Promise<string> =>
+    unit === null ? "" : (await compilations.preprocessed(unit)).hash;
   [pair.oldHash, pair.newHash] = await Promise.all([hashOf(pair.old), hashOf(pair.new)]);
-  if (pair.oldHash === pair.newHash) {
+  if (pair.oldHash === pair.newHash || (await isAlike(pair, compilations))) {
     counts.skipped++;
     return null;
   }
@@ -86,19 +87,31 @@ async function differenceOf(
     // Only what this function wrote has the right checksum.
     return JSON.parse(kept) as UnitDifference;
   }
-  const [before, after] = await Promise.all([version(pair.old, pool), version(pair.new, pool)]);
-  const difference = await before((old) =>
-    after(async (now) => {
-      const found = compareUnit(old, now);
-      const unwritten =
-        pair.old === null
-          ? new Set<string>()
-          : await neverWritten(pair.old, candidates(found), pool.cancel);
-      return unwritten.size === 0 ? found : compareUnit(old, now, unwritten);
-    }),
-  );
+  const [old, now] = await Promise.all([
+    version(pair.old, compilations),
+    version(pair.new, compilations),
+  ]);
+  const first = compareUnit(old, now);
+  const unwritten =
+    pair.old === null
+      ? new Set<string>()
+      : await neverWritten(pair.old, candidates(first), compilations);
+  const difference = unwritten.size === 0 ? first : compareUnit(old, now, unwritten);
+  if (difference.functions.length + difference.data.length === 0) {
+    if (pair.old !== null) compilations.keepSymbols(pair.old, difference.oldSymbols);
+    if (pair.new !== null) compilations.keepSymbols(pair.new, difference.newSymbols);
+  }
   await cache.put(key, JSON.stringify(difference));
   return difference;
+}
+
+/** Whether the versions of a unit differ in nothing but declarations that it does not use. */
+async function isAlike({ old, new: now }: UnitPair, compilations: Compilations): Promise<boolean> {
+  if (old === null || now === null) return false;
+  const options = [optionsThatMatter(old), optionsThatMatter(now)].map((one) => one.join("\0"));
+  // Then types are in the debug information whether they are used or not.
+  if (options[0] !== options[1] || /-fno-eliminate-unused/.test(options[0] ?? "")) return false;
+  return differInUnusedOnly(await compilations.text(old), await compilations.text(now));
 }
 
 /** What would be treated otherwise if the program never wrote it. */
@@ -109,16 +122,13 @@ function candidates({ data }: UnitDifference): readonly string[] {
     .map(({ name }) => name);
 }
 
-type WithVersion = <T>(use: (version: Version | null) => T | Promise<T>) => Promise<T>;
-
-/** Compiles a version; what it returns links it and hands it over while its file is there. */
-async function version(placed: PlacedUnit | null, pool: CompilerPool): Promise<WithVersion> {
-  if (placed === null) return async (use) => use(null);
-  const build = await buildUnit(pool, placed);
-  return (use) =>
-    withLinked(pool, placed, build.assembly, async (path) =>
-      use({ build, facts: readDebugFacts(path) }),
-    );
+async function version(
+  placed: PlacedUnit | null,
+  compilations: Compilations,
+): Promise<Version | null> {
+  if (placed === null) return null;
+  const build = await compilations.build(placed);
+  return { build, facts: await compilations.facts(placed) };
 }
 
 function unitChange(pair: UnitPair, difference: UnitDifference | undefined): readonly UnitChange[] {
@@ -148,14 +158,16 @@ function mergeTypes(
 }
 
 /** C++ cannot be patched; files that are the same in both versions do no harm. */
-async function refuseOtherLanguages(request: DetectRequest, pool: CompilerPool): Promise<void> {
+async function refuseOtherLanguages(request: DetectRequest): Promise<void> {
+  const hashOf = async (placed: PlacedUnit): Promise<string> =>
+    (await request.compilations.preprocessed(placed)).hash;
   const old = new Map(request.old.others.map((unit) => [unit.source, unit]));
   for (const unit of request.new.others) {
     const before = old.get(unit.source);
     const same =
       before !== undefined &&
-      (await preprocessedHash(pool, { root: request.old.root, unit: before })) ===
-        (await preprocessedHash(pool, { root: request.new.root, unit }));
+      (await hashOf({ root: request.old.root, unit: before })) ===
+        (await hashOf({ root: request.new.root, unit }));
     if (same) continue;
     throw new PatchgenError(
       "CPLUSPLUS",

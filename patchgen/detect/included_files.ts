@@ -18,6 +18,9 @@ const systemFolders = ["/usr/", "/lib/", "/opt/"];
 const pathOptions = /^-(I|isystem|iquote|idirafter)(.*)$/;
 const fileOptions = /^-(include|imacros)$/;
 
+/** Words that one name is pasted together from (`a ## b ## c ## d`). */
+const mostPasted = 4;
+
 interface ReadFile {
   readonly text: string;
   /** Base names; `null`: one of them is made by a macro. */
@@ -28,6 +31,7 @@ interface ReadFile {
 export class IncludedFiles {
   readonly #byName = new Map<string, string[]>();
   readonly #read = new Map<string, ReadFile | null>();
+  readonly #words = new Map<string, ReadonlySet<string>>();
 
   constructor(readonly root: string) {
     this.#index("");
@@ -70,6 +74,13 @@ export class IncludedFiles {
 
   text(path: string): string | null {
     return this.#file(path)?.text ?? null;
+  }
+
+  /** Names and numbers in a file. */
+  words(path: string): ReadonlySet<string> {
+    const known = this.#words.get(path) ?? new Set(this.text(path)?.match(/\w+/g));
+    this.#words.set(path, known);
+    return known;
   }
 
   #file(path: string): ReadFile | null {
@@ -147,6 +158,27 @@ export function mayName(
 ): boolean {
   const paths = files.of(unit);
   if (paths === null) return true;
-  const pattern = new RegExp(`\\b(${names.join("|")})\\b|##`);
-  return paths.some((path) => pattern.test(files.text(path) ?? ""));
+  const words = new Set(unit.arguments.flatMap((word) => word.split(/\W+/)));
+  let pastes = words.size > 0 && unit.arguments.some((word) => word.includes("##"));
+  for (const path of paths) {
+    for (const word of files.words(path)) words.add(word);
+    pastes ||= files.text(path)?.includes("##") ?? false;
+  }
+  return names.some((name) => words.has(name) || (pastes && isMadeOf(name, words)));
+}
+
+/** Whether a name can be pasted together from a few words: from single letters any can. */
+function isMadeOf(name: string, words: ReadonlySet<string>): boolean {
+  /** Fewest words that make what comes before each place. */
+  const fewest = [0];
+  for (let end = 1; end <= name.length; end++) {
+    fewest.push(
+      Math.min(
+        ...fewest.map((count, start) =>
+          words.has(name.slice(start, end)) ? count + 1 : Number.POSITIVE_INFINITY,
+        ),
+      ),
+    );
+  }
+  return (fewest[name.length] ?? 0) <= mostPasted;
 }

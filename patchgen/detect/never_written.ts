@@ -6,20 +6,21 @@
  * it did not give without. Where that does not tell (several are declared together, macros) the answer is no.
  */
 import { spawn } from "node:child_process";
-import { preprocess } from "../extract/preprocess.js";
 import { splitItems } from "../extract/items.js";
 import type { Token } from "../extract/tokens.js";
+import type { Compilations } from "./compilations.js";
 import { optionsThatMatter, type PlacedUnit } from "./unit_build.js";
 
 /** Of these file-scope statics of a unit those that it never writes. */
 export async function neverWritten(
   placed: PlacedUnit,
   names: readonly string[],
-  cancel: AbortSignal,
+  compilations: Compilations,
 ): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   if (names.length === 0) return found;
-  const { tokens } = await preprocess(placed.root, placed.unit, cancel);
+  const { cancel } = compilations;
+  const tokens = await compilations.tokens(placed);
   const declared = placesOf(tokens, new Set(names));
   const before = await diagnose(placed, textOf(tokens, []), cancel);
   if (before === null) return found;

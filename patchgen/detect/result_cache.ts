@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 
 /** Part of the cache's keys: raised when results are made otherwise. */
-const cacheVersion = 3;
+const cacheVersion = 4;
 
 export function cacheKey(...parts: readonly string[]): string {
   return createHash("sha256")

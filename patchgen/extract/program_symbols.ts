@@ -25,8 +25,7 @@ export interface ProgramSymbols {
 export type HeldLabels = ReadonlySet<string>;
 
 /** The symbol table of the running program's file or its unstripped build. */
-export function symbolsOfBinary(path: string, old: Tree, held: HeldLabels): ProgramSymbols {
-  const module = addon.openModule(path, { loadAddress: 0n });
+export function symbolsOfBinary(module: ModuleHandle, old: Tree, held: HeldLabels): ProgramSymbols {
   const file = fileNamer(old);
   return {
     file,

@@ -1,16 +1,26 @@
 /** A C file's own text: its lines, its directives, and what stands between tokens. */
 
-export class SourceText {
-  /** Offset of each line. */
-  private readonly starts: number[] = [0];
-  /** Ranges of directives with their continuation lines, in order. */
-  readonly directives: readonly { readonly start: number; readonly end: number }[];
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
 
-  constructor(readonly text: string) {
-    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
-      this.starts.push(at + 1);
-    }
-    this.directives = findDirectives(text);
+export class SourceText {
+  #starts: readonly number[] | null = null;
+  #directives: readonly Range[] | null = null;
+
+  constructor(readonly text: string) {}
+
+  /** Offset of each line. */
+  private get starts(): readonly number[] {
+    this.#starts ??= findLines(this.text);
+    return this.#starts;
+  }
+
+  /** Ranges of directives with their continuation lines, in order. */
+  get directives(): readonly Range[] {
+    this.#directives ??= findDirectives(this.text);
+    return this.#directives;
   }
 
   /** Offset of a line (from 1). */
@@ -63,8 +73,14 @@ export function endOfOpaque(text: string, offset: number): number {
   return opaque.test(text) ? opaque.lastIndex : offset;
 }
 
-function findDirectives(text: string): readonly { start: number; end: number }[] {
-  const found: { start: number; end: number }[] = [];
+function findLines(text: string): readonly number[] {
+  const starts = [0];
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  return starts;
+}
+
+function findDirectives(text: string): readonly Range[] {
+  const found: Range[] = [];
   let lineIsBlank = true;
   for (let at = 0; at < text.length;) {
     const character = text.charAt(at);

@@ -14,7 +14,8 @@ export interface Token {
   readonly offset: number | null;
 }
 
-const place = /\{P:([^\n]*?);F:[^\n;]*;L:(\d+);C:(\d+);S:\d+;M:[^;]*;E:(\d+),LOC:\d+,R:\d+\}/g;
+const place =
+  /\{P:([^\n]*?);F:[^\n;]*;L:(-?\d+);C:(-?\d+);S:-?\d+;M:[^;]*;E:(-?\d+),LOC:\d+,R:\d+\}/g;
 const marker = /^# (\d+) "((?:[^"\\]|\\.)*)"/;
 
 /** Reads gcc's output; `main` is the file that was given to it, named as it was given. */

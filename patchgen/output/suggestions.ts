@@ -4,7 +4,8 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { preprocess } from "../extract/preprocess.js";
+import type { Compilations } from "../detect/compilations.js";
+import { preprocessPlainly } from "../extract/preprocess.js";
 import { isName } from "../extract/token_walk.js";
 import { Unit } from "../extract/unit.js";
 import type { Detection, DataSymbol, TranslationUnit, Tree, UnitChange } from "../model.js";
@@ -31,7 +32,7 @@ const mirrored: Readonly<Record<string, string>> = { ">": "<", ">=": "<=", "<": 
 /** @throws PatchgenError NO_COMPILER, DOES_NOT_COMPILE */
 export async function suggestChecks(
   detection: Detection,
-  cancel: AbortSignal,
+  compilations: Compilations,
 ): Promise<readonly Suggestion[]> {
   const found: Suggestion[] = [];
   for (const change of detection.units) {
@@ -41,8 +42,8 @@ export async function suggestChecks(
     if (change.old === null || change.new === null || changed.length === 0) continue;
     if (!(await mayCompareMore(detection, change))) continue;
     const [old, now] = await Promise.all([
-      unitOf(detection.old, change.old, cancel),
-      unitOf(detection.new, change.new, cancel),
+      unitOf(detection.old, change.old, compilations),
+      unitOf(detection.new, change.new, compilations),
     ]);
     for (const { name } of changed) {
       const before = new Set(comparisonsIn(old, name).map(textOf));
@@ -78,8 +79,13 @@ async function mayCompareMore(
   return [...(after ?? [])].some((one) => before?.has(one) !== true);
 }
 
-async function unitOf(tree: Tree, unit: TranslationUnit, cancel: AbortSignal): Promise<Unit> {
-  return new Unit(unit.source, await preprocess(tree.root, unit, cancel), null);
+async function unitOf(
+  tree: Tree,
+  unit: TranslationUnit,
+  compilations: Compilations,
+): Promise<Unit> {
+  const placed = { root: tree.root, unit };
+  return new Unit(unit.source, await preprocessPlainly(compilations, placed), null);
 }
 
 function textOf({ left, operator, right }: Comparison): string {

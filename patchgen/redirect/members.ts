@@ -6,10 +6,9 @@ import type { Detection, UnitChange } from "../model.js";
 /**
  * A detection without what only other programs of the trees are made of. As it is where no unit at all is
  * the program's: then it was built of other sources, and is refused as that.
- * @param binary the running program's file or its unstripped build
+ * @param module the running program's file or its unstripped build
  */
-export function ofProgram(detection: Detection, binary: string): Detection {
-  const module = addon.openModule(binary, { loadAddress: 0n });
+export function ofProgram(detection: Detection, module: ModuleHandle): Detection {
   const units = detection.units.filter((unit) => isMember(module, unit));
   if (units.every(({ old }) => old === null)) return detection;
   const others = new Set(

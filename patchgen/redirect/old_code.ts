@@ -5,7 +5,7 @@
 import { globalLabel, staticLabel } from "../extract/labels.js";
 import type { ProgramSymbols } from "../extract/program_symbols.js";
 import type { Detection, RedirectPlan } from "../model.js";
-import { RunningBinary } from "./running_binary.js";
+import type { RunningBinary } from "./running_binary.js";
 
 export interface OldCode {
   /** Label of the function from which places are counted. */
@@ -16,16 +16,14 @@ export interface OldCode {
 
 /**
  * All changed functions of the old version, what inlines them, and the parts that the compiler made of them.
- * @param binary the running program's file or its unstripped build
  * @returns `null`: the program has none of them
  */
 export function oldCode(
-  binary: string,
+  running: RunningBinary,
   { units }: Detection,
   { redirections }: RedirectPlan,
   program: ProgramSymbols,
 ): OldCode | null {
-  const running = new RunningBinary(binary);
   const ranges = new Map<bigint, bigint>();
   let anchor: { readonly label: string; readonly address: bigint } | null = null;
   for (const { source, functions, oldSymbols } of units) {

@@ -1,7 +1,7 @@
 /** Which functions of the running binary get a new version, and what no redirection reaches. */
 import { readAssembly } from "../detect/assembly.js";
-import { CompilerPool } from "../detect/compiler.js";
-import { buildUnit, compileUnit } from "../detect/unit_build.js";
+import type { Compilations } from "../detect/compilations.js";
+import type { PlacedUnit } from "../detect/unit_build.js";
 import { groupFunctions } from "../detect/unit_symbols.js";
 import type {
   Detection,
@@ -14,7 +14,7 @@ import type {
   UnitChange,
 } from "../model.js";
 import { callersOfClones, callsIt, hostsOf, mayNeverReturn, type Groups } from "./call_graph.js";
-import { RunningBinary } from "./running_binary.js";
+import type { RunningBinary } from "./running_binary.js";
 
 /** Callers that know what a callee leaves alone are otherwise without these. */
 const knowNothing = ["-fno-ipa-ra", "-fno-ipa-stack-alignment"];
@@ -22,21 +22,18 @@ const knowNothing = ["-fno-ipa-ra", "-fno-ipa-stack-alignment"];
 export interface RedirectRequest {
   readonly detection: Detection;
   /** The file that runs, or its unstripped build. */
-  readonly binary: string;
-  readonly cancel: AbortSignal;
+  readonly binary: RunningBinary;
+  readonly compilations: Compilations;
 }
 
 /**
- * @throws PatchgenError NO_DEBUG_INFORMATION, NOT_THE_BINARY, NO_COMPILER, DOES_NOT_COMPILE;
- *   EngineError for a binary that cannot be read
+ * @throws PatchgenError NOT_THE_BINARY, NO_COMPILER, DOES_NOT_COMPILE
  */
 export async function planRedirections(request: RedirectRequest): Promise<RedirectPlan> {
-  const { detection } = request;
-  const binary = new RunningBinary(request.binary);
-  const pool = new CompilerPool(request.cancel);
-  await binary.requireMatch(detection.old, detection.units, pool);
+  const { detection, binary, compilations } = request;
+  await binary.requireMatch(detection.old, detection.units, compilations);
   const plans = await Promise.all(
-    detection.units.map((unit) => planUnit(detection.old, unit, binary, pool)),
+    detection.units.map((unit) => planUnit(detection.old, unit, binary, compilations)),
   );
   return {
     redirections: plans.flatMap((plan) => plan.redirections),
@@ -55,10 +52,10 @@ async function planUnit(
   tree: Tree,
   change: UnitChange,
   binary: RunningBinary,
-  pool: CompilerPool,
+  compilations: Compilations,
 ): Promise<RedirectPlan> {
   if (change.old === null) return { redirections: [], unreached: [] };
-  const old = await readOld(tree, change, pool);
+  const old = await readOld(tree, change, compilations);
   const wanted = reasonsByFunction(change, old);
   const redirections: Redirection[] = [];
   const unreached: Unreached[] = [];
@@ -86,13 +83,17 @@ async function planUnit(
   return { redirections, unreached };
 }
 
-async function readOld(tree: Tree, change: UnitChange, pool: CompilerPool): Promise<OldUnit> {
+async function readOld(
+  tree: Tree,
+  change: UnitChange,
+  compilations: Compilations,
+): Promise<OldUnit> {
   const unit = change.old;
   if (unit === null) return { meaning: new Map(), code: new Map(), relying: new Set() };
   const placed = { root: tree.root, unit };
   const [build, ignorant] = await Promise.all([
-    buildUnit(pool, placed),
-    compileIgnorant(pool, placed),
+    compilations.build(placed),
+    compileIgnorant(compilations, placed),
   ]);
   const code = groupFunctions(build.binary);
   const without = ignorant === null ? code : groupFunctions(readAssembly(ignorant, unit.source));
@@ -106,11 +107,11 @@ async function readOld(tree: Tree, change: UnitChange, pool: CompilerPool): Prom
 
 /** `null`: a compiler without these optimisations, so that nothing relies on them. */
 async function compileIgnorant(
-  pool: CompilerPool,
-  placed: Parameters<typeof compileUnit>[1],
+  compilations: Compilations,
+  placed: PlacedUnit,
 ): Promise<string | null> {
   if (/clang/.test(placed.unit.arguments[0] ?? "")) return null;
-  return compileUnit(pool, placed, knowNothing);
+  return compilations.code(placed, knowNothing);
 }
 
 /** Changed functions and all whose old code holds or relies on theirs, each with why. */

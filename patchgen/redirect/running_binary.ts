@@ -1,8 +1,7 @@
 /** The file that runs, held against what its sources compile to. */
 import { basename } from "node:path";
 import { addon, type ElfSymbol, type ModuleHandle } from "../../native/addon/addon.js";
-import type { CompilerPool } from "../detect/compiler.js";
-import { compileUnit, withLinked } from "../detect/unit_build.js";
+import type { Compilations } from "../detect/compilations.js";
 import { PatchgenError } from "../error.js";
 import type { Tree, UnitChange } from "../model.js";
 
@@ -14,6 +13,20 @@ const shortJumpBytes = 2n;
 /** Of a short jump, from its end. */
 const shortReach = 127n;
 
+/** @throws PatchgenError NOT_THE_BINARY */
+export function openProgram(path: string): ModuleHandle {
+  try {
+    return addon.openModule(path, { loadAddress });
+  } catch (error) {
+    throw new PatchgenError(
+      "NOT_THE_BINARY",
+      `${path} cannot be read as a program: ${error instanceof Error ? error.message : String(error)}`,
+      "give the running program's file, or its build before it was stripped",
+      path,
+    );
+  }
+}
+
 /** A function or object whose copy in the program is not what the sources make. */
 export interface Mismatch {
   readonly source: string;
@@ -24,12 +37,12 @@ export interface Mismatch {
 }
 
 export class RunningBinary {
-  readonly module: ModuleHandle;
-
-  /** @throws PatchgenError NO_DEBUG_INFORMATION; EngineError for what is no ELF file */
-  constructor(readonly path: string) {
-    this.module = addon.openModule(path, { loadAddress });
-    const info = addon.moduleInfo(this.module);
+  /** @throws PatchgenError NO_DEBUG_INFORMATION */
+  constructor(
+    readonly path: string,
+    readonly module: ModuleHandle,
+  ) {
+    const info = addon.moduleInfo(module);
     if (info.hasSymtab && info.hasDwarf) return;
     throw new PatchgenError(
       "NO_DEBUG_INFORMATION",
@@ -72,9 +85,11 @@ export class RunningBinary {
   async mismatches(
     tree: Tree,
     units: readonly UnitChange[],
-    pool: CompilerPool,
+    compilations: Compilations,
   ): Promise<readonly Mismatch[]> {
-    const found = await Promise.all(units.map((unit) => this.#unitMismatches(tree, unit, pool)));
+    const found = await Promise.all(
+      units.map((unit) => this.#unitMismatches(tree, unit, compilations)),
+    );
     return found.flat();
   }
 
@@ -88,7 +103,7 @@ export class RunningBinary {
   async #unitMismatches(
     tree: Tree,
     change: UnitChange,
-    pool: CompilerPool,
+    compilations: Compilations,
   ): Promise<readonly Mismatch[]> {
     const { source, old: unit, oldSymbols } = change;
     if (unit === null) return [];
@@ -97,8 +112,7 @@ export class RunningBinary {
       ...oldSymbols.functions.flatMap((one) => (one.symbol ? [one.name] : [])),
       ...oldSymbols.data.map((one) => one.symbol),
     ];
-    const assembly = await compileUnit(pool, placed, [], true);
-    return withLinked(pool, placed, assembly, (path) => {
+    const differingFrom = (path: string): readonly Mismatch[] => {
       const built = addon.openModule(path, { loadAddress });
       return names.flatMap((name): readonly Mismatch[] => {
         const size = addon.findSymbols(built, name)[0]?.size;
@@ -108,7 +122,11 @@ export class RunningBinary {
         if (here.some((one) => one.size === size)) return [];
         return [{ source, name, inProgram: here[0]?.size ?? null, inBuild: size }];
       });
-    });
+    };
+    const found = differingFrom(await compilations.linked(placed));
+    // The numbers of lines are others there, though they take the room that most do.
+    if (found.every((one) => one.inProgram === null)) return found;
+    return differingFrom(await compilations.asBuilt(placed));
   }
 
   /**
@@ -119,12 +137,12 @@ export class RunningBinary {
   async requireMatch(
     tree: Tree,
     changes: readonly UnitChange[],
-    pool: CompilerPool,
+    compilations: Compilations,
   ): Promise<void> {
     // A tree may hold units of other programs too.
     const linked = changes.filter((change) => this.#holdsPartOf(change));
     const units = linked.length > 0 ? linked : changes;
-    const all = await this.mismatches(tree, units, pool);
+    const all = await this.mismatches(tree, units, compilations);
     const differing = all.filter((one) => one.inProgram !== null);
     const missing = all.filter((one) => one.inProgram === null);
     const checked = units.reduce(

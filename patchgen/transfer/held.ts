@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Compilations } from "../detect/compilations.js";
 import { ObjectTypes, type FunctionPointers } from "../extract/object_pointers.js";
 import type { Declared, Unit } from "../extract/unit.js";
 import type { Detection } from "../model.js";
@@ -52,11 +53,11 @@ export async function heldObjects(
   now: Side,
   sources: ReadonlySet<string>,
   changes: Changes,
-  cancel: AbortSignal,
+  compilations: Compilations,
 ): Promise<HeldObjects> {
   const all = new Set(changes.records.keys());
   if (all.size === 0) return nothing;
-  const before: Side = { world: old, units: await readUnits(detection.old, sources, cancel) };
+  const before: Side = { world: old, units: await readUnits(detection.old, sources, compilations) };
   const first = [before, now].flatMap((side) => functionsOf(side, all));
   const held = withContained(new Set(first.flatMap(({ uses }) => [...uses.holds])), changes);
   if (held.size === 0) return nothing;
@@ -68,7 +69,7 @@ export async function heldObjects(
         .filter(({ source }) => words.test(readFileSync(join(tree.root, source), "latin1")))
         .map(({ source }) => source),
     );
-    const units = [...side.units, ...(await readUnits(tree, others, cancel))];
+    const units = [...side.units, ...(await readUnits(tree, others, compilations))];
     return functionsOf({ ...side, units }, held);
   };
   const found = [...(await further(before, detection.old)), ...(await further(now, detection.new))];

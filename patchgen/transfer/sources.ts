@@ -1,7 +1,8 @@
 /** What the new version's source says of functions: which allocate objects, which get them from others. */
 import { allocationsIn } from "../extract/allocations.js";
 import { givesObjects, ObjectTypes } from "../extract/object_pointers.js";
-import { preprocess } from "../extract/preprocess.js";
+import type { Compilations } from "../detect/compilations.js";
+import { preprocessPlainly } from "../extract/preprocess.js";
 import { Unit } from "../extract/unit.js";
 import type { Detection, Reason, Tree } from "../model.js";
 
@@ -24,11 +25,12 @@ export interface Allocator extends Needed {
 export async function readUnits(
   tree: Tree,
   sources: ReadonlySet<string>,
-  cancel: AbortSignal,
+  compilations: Compilations,
 ): Promise<readonly Unit[]> {
   const units: Unit[] = [];
   for (const translation of tree.units.filter(({ source }) => sources.has(source))) {
-    const preprocessed = await preprocess(tree.root, translation, cancel);
+    const placed = { root: tree.root, unit: translation };
+    const preprocessed = await preprocessPlainly(compilations, placed);
     units.push(new Unit(translation.source, preprocessed, null));
   }
   return units;

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isHeldAnew } from "../detect/compare_data.js";
-import { CompilerPool } from "../detect/compiler.js";
+import type { Compilations } from "../detect/compilations.js";
 import type { ResultCache } from "../detect/result_cache.js";
 import type { ShadowedRecord } from "../extract/shadow_fields.js";
 import type { Unit } from "../extract/unit.js";
@@ -47,22 +47,21 @@ export interface CarriedDetection {
 export async function planTransfer(
   detection: Detection,
   cache: ResultCache,
-  cancel: AbortSignal,
+  compilations: Compilations,
 ): Promise<CarriedDetection> {
   const sources = sourcesToRead(detection);
   if (sources.size === 0) return { detection, transfer: null };
-  const pool = new CompilerPool(cancel);
   const seen = async (side: "old" | "new"): Promise<World> => {
     const tree = detection[side];
     const units = await Promise.all(
       tree.units
         .filter(({ source }) => sources.has(source))
-        .map((unit) => seenUnit(detection, tree, unit, side, pool)),
+        .map((unit) => seenUnit(detection, tree, unit, side, compilations)),
     );
-    return readWorld(tree, units, pool);
+    return readWorld(tree, units, compilations);
   };
   const [old, seenNow] = await Promise.all([seen("old"), seen("new")]);
-  const units = await readUnits(detection.new, sources, cancel);
+  const units = await readUnits(detection.new, sources, compilations);
   const all = allocatorsIn(units);
   const plan = planItems(old, seenNow, units, all);
   const { new: now, changes, shadowed } = plan;
@@ -72,16 +71,16 @@ export async function planTransfer(
   const isShadowed = (type: string): boolean => shadowed.some(({ name }) => name === type);
   const allocators = all.filter(({ type }) => changes.records.has(type) || isShadowed(type));
   const uncleared = new Set(allocators.filter(({ zeroed }) => !zeroed).map(({ type }) => type));
-  const allocating = await withNeeded(detection, allocators, pool);
-  const naming = await withVariables(allocating, changes, cache, pool);
+  const allocating = await withNeeded(detection, allocators, compilations);
+  const naming = await withVariables(allocating, changes, cache, compilations);
   const records = new Set(carriedStructs(changes).map(({ name }) => name));
   const receivers = receiversIn(units, records, naming);
-  const receiving = await withNeeded(naming, receivers, pool);
+  const receiving = await withNeeded(naming, receivers, compilations);
   const side = { world: now, units };
-  const held = await heldObjects(receiving, old, side, sources, changes, cancel);
-  const threads = await startsThreads(detection.old, cancel);
+  const held = await heldObjects(receiving, old, side, sources, changes, compilations);
+  const threads = await startsThreads(detection.old, compilations);
   return {
-    detection: await withNeeded(receiving, held.needed, pool),
+    detection: await withNeeded(receiving, held.needed, compilations),
     transfer: { old, new: now, changes, items: plan.items, held, shadowed, uncleared, threads },
   };
 }
@@ -111,13 +110,13 @@ function planItems(
 const threadStarters = ["pthread_create", "thrd_create"] as const;
 
 /** Whether some function starts a thread; what an `#if` leaves out, or the program defines itself, does not. */
-async function startsThreads(tree: Tree, cancel: AbortSignal): Promise<boolean> {
+async function startsThreads(tree: Tree, compilations: Compilations): Promise<boolean> {
   const mentions = ({ source }: { readonly source: string }): boolean => {
     const text = readFileSync(join(tree.root, source), "latin1");
     return threadStarters.some((name) => text.includes(name));
   };
   const sources = new Set(tree.units.filter(mentions).map(({ source }) => source));
-  const units = await readUnits(tree, sources, cancel);
+  const units = await readUnits(tree, sources, compilations);
   return units.some((unit) =>
     threadStarters.some(
       (name) =>

@@ -1,14 +1,11 @@
 /** Who must see the new version of objects that have two: those who name or allocate them, changed or not. */
 import { isHeldAnew, referrersOf } from "../detect/compare_data.js";
 import type { UnitDifference } from "../detect/compare_unit.js";
-import type { CompilerPool } from "../detect/compiler.js";
+import type { Compilations } from "../detect/compilations.js";
 import { closeOverUnits } from "../detect/cross_units.js";
-import { readDebugFacts } from "../detect/debug_facts.js";
 import { IncludedFiles } from "../detect/included_files.js";
 import type { ResultCache } from "../detect/result_cache.js";
-import { buildUnit, withLinked, type UnitBuild } from "../detect/unit_build.js";
 import { pairsOf } from "../detect/unit_pairs.js";
-import { unitSymbols } from "../detect/unit_symbols.js";
 import type {
   DataChange,
   Detection,
@@ -32,35 +29,23 @@ export async function seenUnit(
   tree: Tree,
   unit: TranslationUnit,
   side: "old" | "new",
-  pool: CompilerPool,
+  compilations: Compilations,
 ): Promise<SeenUnit> {
   const known = units.find(({ source }) => source === unit.source);
   const symbols = side === "old" ? known?.oldSymbols : known?.newSymbols;
   if (symbols !== undefined) return { unit, symbols };
-  const placed = { root: tree.root, unit };
-  const build = await buildUnit(pool, placed);
-  return { unit, symbols: await symbolsOf(pool, placed, build) };
-}
-
-function symbolsOf(
-  pool: CompilerPool,
-  placed: { readonly root: string; readonly unit: TranslationUnit },
-  build: UnitBuild,
-): Promise<UnitSymbols> {
-  return withLinked(pool, placed, build.assembly, (path) =>
-    unitSymbols(build.meaning, build.binary, readDebugFacts(path)),
-  );
+  return { unit, symbols: await compilations.symbols({ root: tree.root, unit }) };
 }
 
 /** The detection with functions that are needed among the changed ones. */
 export async function withNeeded(
   detection: Detection,
   needed: readonly Needed[],
-  pool: CompilerPool,
+  compilations: Compilations,
 ): Promise<Detection> {
   const units = new Map(detection.units.map((unit) => [unit.source, unit]));
   for (const { source, function: name, static: isStatic, reason } of needed) {
-    const known = units.get(source) ?? (await unchangedUnit(detection, source, pool));
+    const known = units.get(source) ?? (await unchangedUnit(detection, source, compilations));
     if (known === null || known.functions.some((one) => one.name === name)) continue;
     const symbol = known.oldSymbols.functions.find((one) => one.name === name)?.symbol ?? false;
     const change: FunctionChange = {
@@ -82,14 +67,14 @@ export async function withNeeded(
 async function unchangedUnit(
   detection: Detection,
   source: string,
-  pool: CompilerPool,
+  compilations: Compilations,
 ): Promise<UnitChange | null> {
   const old = detection.old.units.find((unit) => unit.source === source);
   const now = detection.new.units.find((unit) => unit.source === source);
   if (old === undefined || now === undefined) return null;
   const [before, after] = await Promise.all([
-    seenUnit(detection, detection.old, old, "old", pool),
-    seenUnit(detection, detection.new, now, "new", pool),
+    seenUnit(detection, detection.old, old, "old", compilations),
+    seenUnit(detection, detection.new, now, "new", compilations),
   ]);
   const symbols = { oldSymbols: before.symbols, newSymbols: after.symbols };
   return { source, old, new: now, functions: [], data: [], ...symbols };
@@ -100,7 +85,7 @@ export async function withVariables(
   detection: Detection,
   { variables }: Changes,
   cache: ResultCache,
-  pool: CompilerPool,
+  compilations: Compilations,
 ): Promise<Detection> {
   const missing = variables.filter(({ is }) => {
     const unit = detection.units.find(({ source }) => source === is.source);
@@ -114,11 +99,11 @@ export async function withVariables(
   }
   for (const source of new Set(missing.map(({ is }) => is.source))) {
     const own = missing.filter(({ is }) => is.source === source);
-    found.set(source, await withOwn(detection, source, found.get(source), own, pool));
+    found.set(source, await withOwn(detection, source, found.get(source), own, compilations));
   }
   const pairs = pairsOf(detection.old, detection.new);
   const files = new IncludedFiles(detection.new.root);
-  const closed = await closeOverUnits(pairs, found, files, pool, cache);
+  const closed = await closeOverUnits(pairs, found, files, compilations, cache);
   const units = pairs.flatMap(({ source, old, new: now }): readonly UnitChange[] => {
     const one = closed.get(source);
     if (one === undefined || one.functions.length + one.data.length === 0) return [];
@@ -144,17 +129,17 @@ async function withOwn(
   source: string,
   known: UnitDifference | undefined,
   own: readonly CarriedVariable[],
-  pool: CompilerPool,
+  compilations: Compilations,
 ): Promise<UnitDifference> {
   const unit = detection.new.units.find((one) => one.source === source);
   const before = detection.old.units.find((one) => one.source === source);
   if (unit === undefined || before === undefined)
     throw new Error(`${source} is in one version only`);
   const placed = { root: detection.new.root, unit };
-  const build = await buildUnit(pool, placed);
+  const build = await compilations.build(placed);
   const symbols = known ?? {
-    oldSymbols: (await seenUnit(detection, detection.old, before, "old", pool)).symbols,
-    newSymbols: await symbolsOf(pool, placed, build),
+    oldSymbols: (await seenUnit(detection, detection.old, before, "old", compilations)).symbols,
+    newSymbols: await compilations.symbols(placed),
   };
   const changes = own.map(({ was, is }): DataChange => ({
     name: is.name,

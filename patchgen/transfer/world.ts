@@ -1,6 +1,5 @@
 /** What all units of one version see and define, put together. */
-import type { CompilerPool } from "../detect/compiler.js";
-import { compileUnit, withLinked } from "../detect/unit_build.js";
+import type { Compilations } from "../detect/compilations.js";
 import type { TranslationUnit, Tree, UnitSymbols } from "../model.js";
 import { readShapes, type UnitShapes } from "./read_shapes.js";
 import type { RecordShape, VariableShape } from "./shapes.js";
@@ -19,15 +18,12 @@ export interface World {
 export async function readWorld(
   tree: Tree,
   units: readonly { readonly unit: TranslationUnit; readonly symbols: UnitSymbols }[],
-  pool: CompilerPool,
+  compilations: Compilations,
 ): Promise<World> {
   const read = await Promise.all(
     units.map(async ({ unit, symbols }): Promise<UnitShapes> => {
-      const placed = { root: tree.root, unit };
-      const assembly = await compileUnit(pool, placed, []);
-      return withLinked(pool, placed, assembly, (path) =>
-        readShapes(path, unit.source, symbols.data),
-      );
+      const path = await compilations.linked({ root: tree.root, unit });
+      return readShapes(path, unit.source, symbols.data);
     }),
   );
   return merged(read);

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Compilations } from "../../patchgen/detect/compilations.js";
 import { detect } from "../../patchgen/detect/detect.js";
 import type { Detection, TranslationUnit, Tree } from "../../patchgen/model.js";
 import { loadTree } from "../../patchgen/trees/tree.js";
@@ -76,12 +77,9 @@ async function rowOf(program: string, pair: RealPair): Promise<Row | null> {
       ],
       { ...process.env, XDG_CACHE_HOME: join(place, "cache") },
     );
-    const detection = await detect({
-      ...trees,
-      cacheFolder: null,
-      progress: () => {},
-      cancel: new AbortController().signal,
-    });
+    const detection = await Compilations.within(new AbortController().signal, (compilations) =>
+      detect({ ...trees, cacheFolder: null, progress: () => {}, compilations }),
+    );
     const differing = differingUnits(trees);
     const texts = constructed.problem === null ? patchTexts(out) : new Map<string, string>();
     const replaced = [...(texts.get("update.polus") ?? "").matchAll(/^\s*replace (\S+)/gm)];

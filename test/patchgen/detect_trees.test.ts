@@ -64,6 +64,22 @@ test("a unit of the same text differs when it names another unit's changed objec
   );
 });
 
+test("a unit may name another unit's changed object by pasting", async () => {
+  const pasting = `#define BOTH(a, b) a##b
+struct entry { int key; int value; };
+extern const struct entry BOTH(ta, ble)[];
+int look(int n) { return BOTH(ta, ble)[n].value; }
+`;
+  const old = { ...files, "user.c": pasting };
+  const now = { ...old, "table.c": table.replace("{3, 4}", "{3, 5}, {6, 7}") };
+  const detection = await compareTrees(treeWith(old), treeWith(now));
+  const [user] = detection.units.filter(({ source }) => source === "user.c");
+  assert.equal(
+    user?.functions.map(({ name, reasons }) => [name, reasons]),
+    [["look", [{ kind: "refers-to-data", of: "table" }]]],
+  );
+});
+
 test("added and removed units are told whole", async () => {
   const { "plain.c": _, ...without } = files;
   const removed = await compareTrees(treeWith(files), treeWith(without));

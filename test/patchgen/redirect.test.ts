@@ -2,13 +2,22 @@
 import { spawnSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { RedirectPlan } from "../../patchgen/model.js";
+import type { Detection, RedirectPlan } from "../../patchgen/model.js";
+import { Compilations } from "../../patchgen/detect/compilations.js";
 import { planRedirections } from "../../patchgen/redirect/redirect.js";
+import { openProgram, RunningBinary } from "../../patchgen/redirect/running_binary.js";
 import { contextPairs } from "./pairs/contexts.js";
 import { mainText, newText } from "./pairs/pair.js";
 import { buildProgram, compareTrees, refusal, treeWith } from "./source_trees.js";
 
 const noinline = "__attribute__((noinline))";
+
+function redirect(detection: Detection, program: string): Promise<RedirectPlan> {
+  return Compilations.within(new AbortController().signal, async (compilations) => {
+    const binary = new RunningBinary(program, openProgram(program));
+    return planRedirections({ detection, binary, compilations });
+  });
+}
 
 async function plan(
   text: string,
@@ -20,7 +29,7 @@ async function plan(
   const old = treeWith({ "main.c": mainText, "unit.c": text });
   const detection = await compareTrees(old, treeWith({ "main.c": mainText, "unit.c": changed }));
   const binary = buildProgram(treeWith({ "main.c": mainText, "unit.c": binaryText }));
-  return planRedirections({ detection, binary, cancel: new AbortController().signal });
+  return redirect(detection, binary);
 }
 
 function told(made: RedirectPlan): readonly string[] {
@@ -37,12 +46,7 @@ async function planOf(name: string): Promise<readonly string[]> {
   const old = treeWith({ "main.c": mainText, "unit.c": pair.text });
   const now = treeWith({ "main.c": mainText, "unit.c": newText(pair) });
   const detection = await compareTrees(old, now);
-  const binary = buildProgram(old);
-  const made = await planRedirections({
-    detection,
-    binary,
-    cancel: new AbortController().signal,
-  });
+  const made = await redirect(detection, buildProgram(old));
   assert.equal(made.unreached, []);
   return told(made);
 }
@@ -111,13 +115,12 @@ test("a binary without debug information or symbols is refused", async () => {
   const old = treeWith({ "main.c": mainText, "unit.c": keeping });
   const now = treeWith({ "main.c": mainText, "unit.c": keeping.replace("n * 3", "n * 5") });
   const detection = await compareTrees(old, now);
-  const cancel = new AbortController().signal;
   const without = buildProgram(old, ["-O2"]);
-  const plain = await refusal(planRedirections({ detection, binary: without, cancel }));
+  const plain = await refusal(redirect(detection, without));
   assert.is(plain.code, "NO_DEBUG_INFORMATION");
   assert.match(plain.message, /has no debug information$/);
   assert.is(spawnSync("strip", [without]).status, 0);
-  const stripped = await refusal(planRedirections({ detection, binary: without, cancel }));
+  const stripped = await refusal(redirect(detection, without));
   assert.is(stripped.code, "NO_DEBUG_INFORMATION");
   assert.match(stripped.message, /has no symbol table$/);
 });

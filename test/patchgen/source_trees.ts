@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { Compilations } from "../../patchgen/detect/compilations.js";
 import { detect } from "../../patchgen/detect/detect.js";
 import { PatchgenError } from "../../patchgen/error.js";
 import type { Detection, Tree } from "../../patchgen/model.js";
@@ -38,8 +39,9 @@ export function compareTrees(
   now: Tree,
   cacheFolder: string | null = null,
 ): Promise<Detection> {
-  const cancel = new AbortController().signal;
-  return detect({ old, new: now, cacheFolder, progress: () => {}, cancel });
+  return Compilations.within(new AbortController().signal, (compilations) =>
+    detect({ old, new: now, cacheFolder, progress: () => {}, compilations }),
+  );
 }
 
 /** Path of the program that a tree's units make together. */
