@@ -145,7 +145,9 @@ export function needsWholeObjects(unit: Unit, record: string): boolean {
         if (tokens.slice(at, at + 6).some((one) => one.text === tag)) return true;
       }
       if (!pointers.has(text) || before === "." || before === "->") continue;
-      if (/^(\[|\+\+|--|\+|\+=|-=)$/.test(next) || before === "++" || before === "--") return true;
+      if (/^(\[|\+\+|--|\+|\+=|-=)$/.test(next)) return true;
+      // `++p->member` steps over nothing.
+      if ((before === "++" || before === "--") && next !== "->") return true;
       if (
         before === "*" &&
         /^(=|,|\)|;)$/.test(next) &&

@@ -390,7 +390,7 @@ test("a loop that never ends goes on with the old copies that it keeps", async (
 /** Nothing but a local variable of a loop that never ends leads to its objects. */
 const local: Sources = {
   Makefile: "CFLAGS = -g -O2\nprog: main.o server.o\n\t$(CC) -o $@ $^\n",
-  "server.h": `struct session { int id; long hits; };
+  "server.h": `struct session { int id, asked; long hits; };
 struct session *session_new(int id);
 long session_hit(struct session *s, int by);
 void session_free(struct session *s);
@@ -406,7 +406,7 @@ OUT struct session *session_new(int id)
   s->id = id;
   return s;
 }
-OUT long session_hit(struct session *s, int by) { s->hits += by; return s->hits; }
+OUT long session_hit(struct session *s, int by) { s->hits += by; ++s->asked; return s->hits; }
 OUT void session_free(struct session *s) { free(s); }
 `,
   "main.c": `#include <stdio.h>
