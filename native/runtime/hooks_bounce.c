@@ -69,6 +69,9 @@ static const struct out outs[HOOK_COUNT][MOST_OUT] = {
     [HOOK_waitpid] = {{1, FIXED, 0, 4}},
     [HOOK_waitid] = {{2, FIXED, 0, 128}},
     [HOOK_getrandom] = {{0, RESULT, 1, 0}},
+    /* They call the kernel by themselves. */
+    [HOOK_getentropy] = {{0, RESULT, 1, 0}},
+    [HOOK_arc4random_buf] = {{0, RESULT, 1, 0}},
     [HOOK_sigtimedwait] = {{1, FIXED, 0, 128}},
 };
 
@@ -255,4 +258,4 @@ BOUNCED(nanosleep) BOUNCED(clock_nanosleep) BOUNCED(clock_gettime)
 BOUNCED(getrlimit) BOUNCED(getrusage) BOUNCED(uname) BOUNCED(sysinfo) BOUNCED(times)
 BOUNCED(pipe) BOUNCED(pipe2) BOUNCED(socketpair)
 BOUNCED(wait4) BOUNCED(waitpid) BOUNCED(waitid)
-BOUNCED(getrandom) BOUNCED(sigtimedwait)
+BOUNCED(getrandom) BOUNCED(getentropy) BOUNCED(arc4random_buf) BOUNCED(sigtimedwait)

@@ -47,6 +47,7 @@ const commands = [
   "ioctl",
   "stat",
   "pipe",
+  "random",
   "poll",
   "fork",
   "blocked",

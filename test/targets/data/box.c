@@ -3,7 +3,7 @@
  * until `leave`. Each command lets the kernel, a child or a handler write to the old version; `check` says by
  * whichever version is active whether that has arrived.
  *
- *   read recv readv recvmsg sockopt ioctl stat pipe poll   calls that write into the box
+ *   read recv readv recvmsg sockopt ioctl stat pipe random poll   calls that write into the box
  *   fork          a child writes to its own box, the parent to the parent's
  *   blocked       a thread that has blocked all signals writes
  *   handler       the program's own SIGSEGV handler gets the program's own faults; it writes to the box
@@ -31,6 +31,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -139,6 +140,23 @@ static void by_pipe(void) {
   box.pair[0] = box.pair[1] = -1;
   done("pipe", pipe(box.pair), 0);
   done("close", close(box.pair[0]) + close(box.pair[1]), 0);
+}
+
+/** The C library's own ways to the kernel. */
+static void by_random(void) {
+  char text[16];
+  box.text[sizeof text - 1] = 0;
+  done("getrandom", getrandom(box.text, sizeof text - 1, 0), sizeof text - 1);
+  memcpy(text, box.text, sizeof text);
+  expect("getrandom", text);
+  done("getentropy", getentropy(box.text, sizeof text - 1), 0);
+  memcpy(text, box.text, sizeof text);
+  expect("getentropy", text);
+#if __GLIBC_PREREQ(2, 36)
+  arc4random_buf(box.text, sizeof text - 1);
+  memcpy(text, box.text, sizeof text);
+  expect("arc4random_buf", text);
+#endif
 }
 
 static void in_child(void) {
@@ -350,7 +368,7 @@ static const struct {
 } commands[] = {
     {"read", by_read},         {"recv", by_recv},       {"readv", by_readv},   {"recvmsg", by_recvmsg},
     {"sockopt", by_sockopt},   {"ioctl", by_ioctl},     {"stat", by_stat},     {"pipe", by_pipe},
-    {"poll", by_poll},         {"fork", in_child},      {"blocked", while_blocked},
+    {"random", by_random},     {"poll", by_poll},       {"fork", in_child},    {"blocked", while_blocked},
     {"handler", in_handler},   {"mprotect", by_mprotect}, {"munmap", by_munmap},     {"mremap", by_mremap},   {"altstack", on_altstack}, {"vfork", in_vfork},     {"closed", when_closed},
     {"framed", start_framed}, {"unframe", end_framed}, {"leave", leaving},
 };
