@@ -262,7 +262,8 @@ export class RuntimeCalls {
   private async onAnyThread(call: RemoteFunctionCall): Promise<RemoteCallOutcome> {
     const { handle, pid } = this.process;
     for (let look = 1; ; look++) {
-      const threads = threadsOf(pid).filter(({ state }) => state === "S" || state === "R");
+      // `t`: it stands at its program's entry point.
+      const threads = threadsOf(pid).filter(({ state }) => /^[SRt]$/.test(state));
       // Sleepers have nothing to lose.
       threads.sort((a, b) => Number(a.state === "R") - Number(b.state === "R"));
       const candidates = threads.map(({ tid }) => ({ tid, pc: 0n, sp: 0n, call: 0 }));

@@ -35,7 +35,10 @@ export interface Borrowable {
   readonly candidate: CallCandidate;
   /** Empty: none is held as far as the stack tells. */
   readonly locks: readonly string[];
-  /** Sleeps in a system call that is no futex(2): programs seldom do so with a lock of their own. */
+  /**
+   * Sleeps in a system call that is no futex(2): programs seldom do so with a lock of their own. Or the
+   * program has not begun.
+   */
   readonly atRest: boolean;
 }
 
@@ -44,6 +47,7 @@ export async function borrowable(
   tracer: TracerHandle,
   target: TargetProcess,
 ): Promise<readonly Borrowable[]> {
+  const begins = standsAtEntry(target.pid);
   const { threads } = await onMember(target, () =>
     addon.tracerSnapshot(tracer, target.handle, mostStack),
   );
@@ -56,13 +60,15 @@ export async function borrowable(
       const name = module === undefined ? undefined : addon.symbolAt(module.handle, pc)?.name;
       if (name !== undefined && mayHoldLock(name)) locks.add(name);
     }
-    if (incomplete !== null && frames.length < 2) locks.add("a stack that cannot be unwound");
+    if (incomplete !== null && frames.length < 2 && !begins) {
+      locks.add("a stack that cannot be unwound");
+    }
     const call = Number(thread.registers.readBigInt64LE(originalRaxAt));
     const inCall = call >= 0;
     return {
       rank: (locks.size > 0 ? 4 : 0) + (inCall ? 0 : 2) + (thread.tid === target.pid ? 0 : 1),
       locks: [...locks],
-      atRest: inCall && call !== futexSyscall && locks.size === 0,
+      atRest: (begins || (inCall && call !== futexSyscall)) && locks.size === 0,
       candidate: {
         tid: thread.tid,
         pc: thread.registers.readBigUInt64LE(ripAt),
@@ -72,6 +78,11 @@ export async function borrowable(
     };
   });
   return ranked.sort((a, b) => a.rank - b.rank);
+}
+
+/** True for a process that a watch holds at its program's entry point: nothing else keeps one stopped. */
+function standsAtEntry(pid: number): boolean {
+  return readStat(pid)?.state === "t";
 }
 
 /** True for a process that job control has stopped. */

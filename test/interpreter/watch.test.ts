@@ -135,6 +135,27 @@ test("a server that executes itself anew for each connection: 200 connections, a
   assert.is(await target.ask(), oldReply);
 });
 
+test("data of another layout is there before a program has begun", async () => {
+  const object = buildPatch("per_connection_data.c");
+  const target = await Server.start("reexec");
+  const run = await watch(`update more_answers {
+    target { exe "${server}" }
+    patch p from "${object}" {
+      replace answer
+      data first_answer in "per_connection.c" {
+        new new_answers
+        forward answers_up
+        backward answers_down
+      }
+      data others { each each_answer size 8, 16 forward answers_up backward answers_down }
+    }
+  }`);
+  assert.equal(await target.askOften(6, 1), { [newReply]: 6 });
+  const output = await endsWell(run);
+  assert.match(output, '"when":"start"');
+  assert.not.match(output, "process_not_updated");
+});
+
 test("a server that only forks", async () => {
   const target = await Server.start("fork");
   const run = await watch(script(server));
