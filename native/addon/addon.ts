@@ -275,6 +275,8 @@ export interface RemoteFunctionCall {
   readonly needs: readonly number[];
   /** Address of the runtime's lock word: its holder is not borrowed. 0n: there is none. */
   readonly lock: bigint;
+  /** Called again, on a thread chosen anew, while it returns 1 and for about so long; 0: once. */
+  readonly repeatMs: number;
 }
 
 /** A thread for a call; with `pc` and `sp` only as long as it stands there, 0n and 0n: anywhere. */

@@ -9,6 +9,7 @@ import {
 } from "../addon/addon.js";
 import { address } from "../address.js";
 import { EngineError } from "../engine.js";
+import type { ThreadInfo } from "../inspection.js";
 import { callAtRest } from "../inspect/call.js";
 import { threadsOf } from "../inspect/threads.js";
 import type { RuntimeRecord } from "../record/record.js";
@@ -35,8 +36,10 @@ const visitPatienceMs = 20_000;
 const busy: ReadonlySet<string> = new Set(["NO_BORROWABLE_THREAD", "CANNOT_STOP"]);
 const mostLooks = 100;
 const lookAgainMs = 10;
-/** For how long a borrowed thread works at a time. */
-const sliceUs = 900n;
+const lookForCalmMs = 20;
+/** For how long a borrowed thread works at a time, and how long slices follow one another before we are asked. */
+const sliceUs = 2_000n;
+const slicesMs = 50;
 
 /** What the runtime and its handlers ask of the kernel, on any thread and without us. */
 const systemCalls = [
@@ -96,6 +99,8 @@ function hardwareCapabilities(): bigint {
 }
 
 export class RuntimeCalls {
+  private calm: ReadonlySet<number> = new Set();
+
   constructor(
     private readonly tracer: TracerHandle,
     private readonly process: TargetProcess,
@@ -187,8 +192,11 @@ export class RuntimeCalls {
 
   /** Until what `begin` or `end` started is done; no thread works for longer than a slice at a time. */
   async finish(set: number, what: string): Promise<void> {
-    while ((await this.call("polus_runtime_step", what, [BigInt(set), sliceUs])) !== 0)
-      addon.faultPoint();
+    await this.lookForCalm();
+    const words = [BigInt(set), sliceUs];
+    const step = (): Promise<number> =>
+      this.call("polus_runtime_step", what, words, [], systemCalls, slicesMs);
+    while ((await step()) !== 0) addon.faultPoint();
   }
 
   /** Puts the gate before the program's signal handlers, or takes it away. */
@@ -222,8 +230,9 @@ export class RuntimeCalls {
     integers: readonly bigint[],
     data: RemoteFunctionCall["data"] = [],
     needs: readonly number[] = systemCalls,
+    repeatMs = 0,
   ): Promise<number> {
-    const result = await this.run(name, integers, data, needs);
+    const result = await this.run(name, integers, data, needs, repeatMs);
     if (result < 0) throw runtimeFault(this.process.pid, what, result);
     return result;
   }
@@ -234,6 +243,7 @@ export class RuntimeCalls {
     integers: readonly bigint[],
     data: RemoteFunctionCall["data"],
     needs: readonly number[] = systemCalls,
+    repeatMs = 0,
   ): Promise<number> {
     const { pid } = this.process;
     const outcome = await this.onAnyThread({
@@ -246,6 +256,7 @@ export class RuntimeCalls {
       faults: "all",
       needs,
       lock: lockOf(this.runtime),
+      repeatMs,
     });
     addon.faultPoint();
     if (outcome.outcome !== "returned")
@@ -258,6 +269,15 @@ export class RuntimeCalls {
     return Number(BigInt.asIntN(64, outcome.integers[0]));
   }
 
+  /** Which threads do nothing at all for a while: they are borrowed before others that merely sleep just now. */
+  private async lookForCalm(): Promise<void> {
+    const { pid } = this.process;
+    const before = new Map(threadsOf(pid).map(({ tid, cpuTime }) => [tid, cpuTime]));
+    await pause(lookForCalmMs);
+    const calm = threadsOf(pid).filter(({ tid, cpuTime }) => before.get(tid) === cpuTime);
+    this.calm = new Set(calm.map(({ tid }) => tid));
+  }
+
   /** All threads may be in the kernel for a moment, or too busy to stop in time. */
   private async onAnyThread(call: RemoteFunctionCall): Promise<RemoteCallOutcome> {
     const { handle, pid } = this.process;
@@ -265,7 +285,9 @@ export class RuntimeCalls {
       // `t`: it stands at its program's entry point.
       const threads = threadsOf(pid).filter(({ state }) => /^[SRt]$/.test(state));
       // Sleepers have nothing to lose.
-      threads.sort((a, b) => Number(a.state === "R") - Number(b.state === "R"));
+      const rank = ({ tid, state }: ThreadInfo): number =>
+        state === "R" ? 2 : this.calm.has(tid) ? 0 : 1;
+      threads.sort((a, b) => rank(a) - rank(b));
       const candidates = threads.map(({ tid }) => ({ tid, pc: 0n, sp: 0n, call: 0 }));
       try {
         return await onMember(this.process, () =>

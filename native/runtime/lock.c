@@ -76,6 +76,13 @@ void lock_release(void) {
   (void)POLUS_CALL(SYS_futex, &polus_lock.turn, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
+void lock_breathe(void) {
+  lock_release();
+  /* A thread that spins looks again within that time. */
+  for (int i = 0; i < 16; i++) __asm__ volatile("pause");
+  lock_acquire();
+}
+
 enum { SIG_BLOCK_ = 0, SIG_SETMASK_ = 2 };
 
 static uint64_t block_signals(void) {

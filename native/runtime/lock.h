@@ -21,6 +21,9 @@ void lock_after_fork(void);
 void lock_acquire(void);
 void lock_release(void);
 
+/** Lets those have it who wait for it, and takes it again. */
+void lock_breathe(void);
+
 /**
  * The same outside a handler: no handler of the program's may run on this thread meanwhile, as its stores
  * would find the tables half-changed. Returns the mask of signals that `lock_leave` puts back.

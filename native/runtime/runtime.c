@@ -340,9 +340,9 @@ long polus_runtime_step(long set, long microseconds) {
   if (status == NULL) return POLUS_FAULT_SET;
   uint64_t start = cycles(), budget = (uint64_t)microseconds * CYCLES_IN_A_MICROSECOND;
   long result = 1;
-  while (result == 1) {
-    /* Threads whose stores are caught wait for the lock no longer than for a few objects. */
-    uint64_t mask = lock_enter();
+  /* Signals stay blocked for all of it: under a tracer each system call takes as long as hundreds of objects. */
+  uint64_t mask = lock_enter();
+  for (;;) {
     /* A set that is coherent takes what has been visited since. */
     int coherent = status->state == POLUS_SET_COHERENT;
     if (!coherent && status->state != POLUS_SET_CONVERTING && status->state != POLUS_SET_LIFTING) result = 0;
@@ -361,9 +361,11 @@ long polus_runtime_step(long set, long microseconds) {
         else status->done++;
       }
     }
-    lock_leave(mask);
-    if (cycles() - start > budget) break;
+    if (result != 1 || cycles() - start > budget) break;
+    /* Threads whose stores are caught wait for the lock no longer than for a few objects. */
+    lock_breathe();
   }
+  lock_leave(mask);
   return result;
 }
 

@@ -4,12 +4,14 @@
  */
 #include "target.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 TARGET_COUNTER(allocated, "allocated")
@@ -114,6 +116,26 @@ static void *jumper(void *unused) {
   return NULL;
 }
 
+/* A thread that sleeps for a while again and again, and a function that must not keep it from waking up. */
+static volatile long naps;
+CALLED long naps_so_far(void) { return naps; }
+CALLED long wake_nobody(void) {
+  static int word;
+  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  return 1;
+}
+
+static void *sleeper(void *unused) {
+  (void)unused;
+  pthread_setname_np(pthread_self(), "sleeper");
+  while (target_running()) {
+    struct timespec time = {0, 20000000};
+    if (clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) != 0) target_error("interrupted");
+    naps++;
+  }
+  return NULL;
+}
+
 static void *allocator(void *unused) {
   (void)unused;
   pthread_setname_np(pthread_self(), "allocator");
@@ -132,5 +154,6 @@ int main(int argc, char **argv) {
   long allocators = target_option_number("allocators", 1);
   for (long i = 0; i < allocators; i++) target_thread(allocator, NULL);
   if (target_option("jumper") != NULL) target_thread(jumper, NULL);
+  if (target_option("sleeper") != NULL) target_thread(sleeper, NULL);
   return target_serve();
 }

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstring>
@@ -45,10 +46,11 @@ uint64_t BlockedDuringCall() {
   return mask;
 }
 
-// Calls that change what restart_syscall(2) would go on with.
+// Calls that have begun with forgetting what restart_syscall(2) would go on with, whatever becomes of them; the last
+// one is the end of a handler.
 bool ForgetsRestart(uint64_t number) {
-  return number == SYS_nanosleep || number == SYS_clock_nanosleep || number == SYS_poll || number == SYS_futex ||
-         number == SYS_restart_syscall;
+  return number == SYS_nanosleep || number == SYS_clock_nanosleep || number == SYS_restart_syscall ||
+         number == SYS_rt_sigreturn;
 }
 
 bool EndsSomething(uint64_t number) {
@@ -239,6 +241,8 @@ class Call {
       if (EndsSomething(r.orig_rax)) return PutBack(CallOutcome::Kind::kKept, r);
       forgotten_ = forgotten_ || ForgetsRestart(r.orig_rax);
     }
+    // A call that was interrupted: restart_syscall(2) would go on with that one.
+    if (kind == StopKind::kSyscall && !inside_ && static_cast<long long>(r.rax) == kErestartRestartblock) forgotten_ = true;
     if (kind == StopKind::kSignal && t.signal() != 0) {
       if (Handled(t)) {
         t.DeliverToSyscall();
@@ -373,15 +377,11 @@ std::optional<std::string> Objection(const Target &target, const Tracee &t, cons
   return std::nullopt;
 }
 
-}  // namespace
-
-CallOutcome CallFunction(const Target &target, const Gadgets &gadgets, const CallSpec &spec,
-                         const std::vector<CallCandidate> &candidates, TraceeTable &table, WaitTimer &timer,
-                         HoldDeadline *deadline) {
+// On the first candidate that fits.
+CallOutcome CallOnce(const Target &target, const Gadgets &gadgets, const CallSpec &spec, CodePage &page,
+                     const std::vector<Mapping> &maps, const std::vector<CallCandidate> &candidates, TraceeTable &table,
+                     WaitTimer &timer, HoldDeadline *deadline) {
   pid_t process = target.pid();
-  if (DataSize(spec) > kMostCallData) throw Failure("CALL_TOO_LARGE", "the arguments are too large for a borrowed stack");
-  CodePage page(target, gadgets, table, timer, deadline);
-  std::vector<Mapping> maps = ReadMaps(process);
   long options = table.Followed(process) ? FollowOptions() : static_cast<long>(PTRACE_O_TRACESYSGOOD);
   std::string last = "it has none that sleeps or runs";
   for (const CallCandidate &candidate : candidates) {
@@ -433,6 +433,47 @@ CallOutcome CallFunction(const Target &target, const Gadgets &gadgets, const Cal
   timer.Disarm();
   if (!target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(process) + " has ended");
   throw Failure("NO_BORROWABLE_THREAD", "no thread of process " + std::to_string(process) + " can be borrowed: " + last);
+}
+
+constexpr int kLooksAtFirst = 25;
+constexpr long kLookNs = 200'000;
+
+bool Sleeps(pid_t process, pid_t tid) {
+  char state = ThreadState(process, tid);
+  return state == 'S' || state == 'I';
+}
+
+// The first one is given a while to go back to sleep, or to work if it has been woken; then any other that sleeps is
+// to be taken.
+std::vector<CallCandidate> NextTurn(pid_t process, std::vector<CallCandidate> candidates) {
+  for (int look = 0; look < kLooksAtFirst; ++look) {
+    struct timespec pause = {0, kLookNs};
+    nanosleep(&pause, nullptr);
+    if (Sleeps(process, candidates.front().tid)) return candidates;
+  }
+  std::stable_partition(candidates.begin(), candidates.end(),
+                        [process](const CallCandidate &c) { return Sleeps(process, c.tid); });
+  return candidates;
+}
+
+}  // namespace
+
+CallOutcome CallFunction(const Target &target, const Gadgets &gadgets, const CallSpec &spec,
+                         const std::vector<CallCandidate> &candidates, TraceeTable &table, WaitTimer &timer,
+                         HoldDeadline *deadline) {
+  pid_t process = target.pid();
+  if (DataSize(spec) > kMostCallData) throw Failure("CALL_TOO_LARGE", "the arguments are too large for a borrowed stack");
+  CodePage page(target, gadgets, table, timer, deadline);
+  std::vector<Mapping> maps = ReadMaps(process);
+  uint64_t until = MonotonicNanoseconds() + spec.repeat_ns;
+  std::vector<CallCandidate> turn = candidates;
+  for (;;) {
+    CallOutcome outcome = CallOnce(target, gadgets, spec, page, maps, turn, table, timer, deadline);
+    bool again = spec.repeat_ns > 0 && outcome.kind == CallOutcome::Kind::kReturned && outcome.integers[0] == 1;
+    if (!again || MonotonicNanoseconds() >= until) return outcome;
+    FaultPoint();
+    turn = NextTurn(process, candidates);
+  }
 }
 
 }  // namespace polus

@@ -170,6 +170,7 @@ test("no register or vector register of a borrowed thread changes, wherever it i
         needs: [],
         faults: "none",
         lock: 0n,
+        repeatMs: 0,
       }),
       ([now]) => assert.ok(now > 0n),
     );
@@ -192,6 +193,7 @@ test("threads that block in system calls of every kind notice nothing", async ()
         needs: [],
         faults: "none",
         lock: 0n,
+        repeatMs: 0,
       }),
       ([now]) => assert.ok(now > 0n),
     );
@@ -214,9 +216,47 @@ test("a function that sleeps does not disturb what the thread slept in", async (
         needs: [],
         faults: "none",
         lock: 0n,
+        repeatMs: 0,
       }),
       () => undefined,
     );
+  });
+});
+
+test("a thread that is borrowed again and again sleeps no longer than it means to", async () => {
+  await withTarget(program, { args: ["--sleeper"] }, async (target) => {
+    await inspect(target, async (look) => {
+      const sleeper = look.threads().find(({ name }) => name === "sleeper");
+      assert.ok(sleeper);
+      const naps = async (): Promise<bigint> => long(await call(look, "naps_so_far"));
+      const before = await naps();
+      const tracer = addon.createTracer(() => undefined);
+      try {
+        const outcome = await addon.tracerCall(
+          tracer,
+          addon.openTarget(target.pid),
+          {
+            function: functionAt(look, "wake_nobody"),
+            integers: [],
+            vectors: [],
+            stack: [],
+            data: [],
+            timeLimitMs: 5000,
+            needs: [],
+            faults: "none",
+            lock: 0n,
+            repeatMs: 2000,
+          },
+          [{ tid: sleeper.tid, pc: 0n, sp: 0n, call: 0 }],
+        );
+        assert.is(outcome.outcome, "returned");
+      } finally {
+        addon.tracerClose(tracer);
+      }
+      const slept = (await naps()) - before;
+      // A hundred, were it left alone; none, if each call made it sleep from the beginning.
+      assert.ok(slept >= 10n, `${slept} naps of 20 ms in two seconds`);
+    });
   });
 });
 
@@ -282,6 +322,7 @@ test("a function that is left by longjmp is let go, with its signals", async () 
             needs: [],
             faults: "none",
             lock: 0n,
+            repeatMs: 0,
           },
           [{ tid: jumper.tid, pc: 0n, sp: 0n, call: 0 }],
         );
