@@ -163,7 +163,10 @@ export async function runCase<S extends RunningServer>(
     };
   } finally {
     await sessions?.end();
-    await operator.close();
-    server?.stop();
+    try {
+      await operator.close();
+    } finally {
+      server?.stop();
+    }
   }
 }
