@@ -2,6 +2,7 @@
 import { httpdCase, httpdConstructed, httpdShared } from "../../examples/httpd/case.js";
 import { opensshConstructed } from "../../examples/openssh/constructed.js";
 import { opensshMaxStartups } from "../../examples/openssh/max_startups.js";
+import { opensshStrictKex } from "../../examples/openssh/strict_kex.js";
 import { opensshExecutes, opensshForks } from "../../examples/openssh/case.js";
 import { vsftpdMatcher, vsftpdSeries } from "../../examples/vsftpd/case.js";
 import { vsftpdSteps } from "../../examples/vsftpd/steps.js";
@@ -33,6 +34,7 @@ export const cases: readonly AnyCase[] = [
   anyCase(opensshForks),
   anyCase(opensshExecutes),
   anyCase(opensshMaxStartups),
+  anyCase(opensshStrictKex),
   anyCase(httpdConstructed("event")),
   anyCase(httpdCase("prefork")),
   anyCase(httpdCase("worker")),
