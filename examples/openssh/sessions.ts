@@ -59,6 +59,12 @@ export class CommandSession {
     this.channel = new Channel(child);
   }
 
+  /** Resolves when the command has said a line that it says first. */
+  async hear(line: string): Promise<void> {
+    const said = (await this.channel.read(line.length)).toString("utf8");
+    if (said !== line) throw new Error(`the command began with ${JSON.stringify(said)}`);
+  }
+
   async check(): Promise<void> {
     const line = `turn ${this.turn++}\n`;
     this.channel.input.write(line);

@@ -24,9 +24,9 @@ export interface LiveSession {
 /** One of the updates that lead from the old version to the new one. */
 export interface UpdateFiles {
   readonly name: string;
-  /** Absolute paths of the script and of the shared object that it names. */
+  /** Absolute paths of the script and of the shared objects that it names. */
   readonly script: string;
-  readonly object: string;
+  readonly objects: readonly string[];
   /** Lines that are not blank. */
   readonly lines: {
     readonly generated: number;
@@ -46,6 +46,8 @@ export interface Built {
   /** Executables of the two versions. */
   readonly oldVersion: string;
   readonly newVersion: string;
+  /** Of the old version, too: what the server executes besides itself, from its own folder. */
+  readonly programs?: readonly string[];
   /** In the order in which they are applied. */
   readonly updates: readonly UpdateFiles[];
 }
@@ -70,6 +72,8 @@ export interface ServerCase<S extends RunningServer> {
   };
   /** Whether `polus run` does, or new processes must be updated as they start: `polus watch`. */
   readonly applies: "run" | "watch";
+  /** Whose updates are taken back, each with its descendants'; without it the server's process is all. */
+  updated?(server: S): readonly number[];
   /** Where `polus rollback --to` leads; null: the newest update's start. */
   readonly rollbackTo: string | null;
   /** Builds what is needed, outside the checkout; or says why it cannot. */

@@ -1,6 +1,7 @@
 /** The cases of the experiment. */
 import { httpdCase, httpdConstructed, httpdShared } from "../../examples/httpd/case.js";
 import { opensshConstructed } from "../../examples/openssh/constructed.js";
+import { opensshIpqos } from "../../examples/openssh/ipqos.js";
 import { opensshMaxStartups } from "../../examples/openssh/max_startups.js";
 import { opensshStrictKex } from "../../examples/openssh/strict_kex.js";
 import { opensshExecutes, opensshForks } from "../../examples/openssh/case.js";
@@ -35,6 +36,7 @@ export const cases: readonly AnyCase[] = [
   anyCase(opensshExecutes),
   anyCase(opensshMaxStartups),
   anyCase(opensshStrictKex),
+  anyCase(opensshIpqos),
   anyCase(httpdConstructed("event")),
   anyCase(httpdCase("prefork")),
   anyCase(httpdCase("worker")),

@@ -14,6 +14,8 @@ export interface ConstructedStep {
   readonly version: string;
   /** A unified diff against the constructed patch, seen from the checkout's root: what a person has decided. */
   readonly adjustment?: string;
+  /** The same against the new version's source, which `version` has already: seen from the checkout's root, too. */
+  readonly fitted?: string;
 }
 
 export interface ConstructRequest extends PrepareOptions {
@@ -49,7 +51,7 @@ export function constructUpdates(request: ConstructRequest): readonly UpdateFile
   const updates: UpdateFiles[] = [];
   const after: string[] = [];
   let old = base;
-  for (const { name, version, adjustment } of steps) {
+  for (const { name, version, adjustment, fitted } of steps) {
     say(`constructing ${name}`);
     const out = join(folder, name);
     const begun = performance.now();
@@ -60,7 +62,10 @@ export function constructUpdates(request: ConstructRequest): readonly UpdateFile
     const generated = readdirSync(out)
       .filter((file) => file.endsWith(".c") || file.endsWith(".polus"))
       .reduce((sum, file) => sum + countLines(readFileSync(join(out, file), "utf8")), 0);
-    const byHand = adjustment === undefined ? null : adjust(out, join(projectRoot, adjustment));
+    const byHand = [
+      fitted === undefined ? none : addedLines(join(projectRoot, fitted)),
+      adjustment === undefined ? none : adjust(out, join(projectRoot, adjustment)),
+    ];
     polus("build", out);
     const object = join(out, "update.so");
     const report = readFileSync(join(out, "report.md"), "utf8");
@@ -68,11 +73,11 @@ export function constructUpdates(request: ConstructRequest): readonly UpdateFile
     updates.push({
       name,
       script: join(out, "update.polus"),
-      object,
+      objects: [object],
       lines: {
         generated,
-        cByHand: byHand?.c ?? 0,
-        scriptByHand: byHand?.script ?? 0,
+        cByHand: byHand.reduce((sum, { c }) => sum + c, 0),
+        scriptByHand: byHand.reduce((sum, { script }) => sum + script, 0),
       },
       constructSeconds: (performance.now() - begun) / 1000,
       changes: { types: countTypes(oldProgram, object), globals: countDiffering(report) },
@@ -85,14 +90,25 @@ export function constructUpdates(request: ConstructRequest): readonly UpdateFile
   return updates;
 }
 
+interface LinesByHand {
+  readonly c: number;
+  readonly script: number;
+}
+
+const none: LinesByHand = { c: 0, script: 0 };
+
 /** Applies the diff; the lines that it adds. */
-function adjust(out: string, file: string): { readonly c: number; readonly script: number } {
+function adjust(out: string, file: string): LinesByHand {
   const { status, stdout, stderr } = spawnSync(
     "patch",
     ["-p1", "--no-backup-if-mismatch", "-d", out, "-i", file],
     { encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`${file} does not fit any more: ${stdout}${stderr}`);
+  return addedLines(file);
+}
+
+function addedLines(file: string): LinesByHand {
   const lines = { c: 0, script: 0 };
   let inScript = false;
   for (const line of readFileSync(file, "utf8").split("\n")) {

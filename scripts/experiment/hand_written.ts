@@ -26,7 +26,7 @@ export function handWritten(
   return {
     name: "update",
     script,
-    object,
+    objects: [object],
     lines: { generated: 0, cByHand: lines(code), scriptByHand: lines([script]) },
     changes: countDataChanges(program, object),
     constructSeconds: null,

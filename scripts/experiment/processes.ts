@@ -1,7 +1,7 @@
 /** Processes of servers that are started for an experiment. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { projectRoot } from "../demonstration/polus.js";
 
@@ -16,13 +16,18 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-function childrenOf(pid: number): number[] {
+export function childrenOf(pid: number): number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
     return text.split(" ").filter(Boolean).map(Number);
   } catch {
     return [];
   }
+}
+
+/** Whether a process runs, or has not been waited for. */
+export function isThere(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
 }
 
 /** A process and all that descend from it. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { polus, projectRoot, type PolusRun } from "../demonstration/polus.js";
+import { isThere } from "./processes.js";
 import type { Built, RunningServer, ServerCase, UpdateFiles } from "./case.js";
 
 /** What a command did, or several together. */
@@ -73,21 +74,23 @@ export class Operator<S extends RunningServer> {
     private readonly of: ServerCase<S>,
     built: Built,
   ) {
+    const programs = [built.oldVersion, ...(built.programs ?? [])];
+    for (const program of programs) copyFileSync(program, join(this.folder, basename(program)));
     this.executable = join(this.folder, basename(built.oldVersion));
-    copyFileSync(built.oldVersion, this.executable);
     this.scripts = built.updates.map((update, index) => this.install(update, String(index)));
   }
 
-  /** A copy of script and object, for the program under its path here. */
-  private install({ script, object }: UpdateFiles, place: string): string {
+  /** A copy of script and objects, for the programs under their paths here. */
+  private install({ script, objects }: UpdateFiles, place: string): string {
     const folder = join(this.folder, place);
     mkdirSync(folder);
     const text = readFileSync(script, "utf8");
     const name = `exe "${basename(this.executable)}"`;
     if (!text.includes(name)) throw new Error(`${script} does not say ${name}`);
     const installed = join(folder, basename(script));
-    writeFileSync(installed, text.replace(name, `exe "${this.executable}"`));
-    copyFileSync(object, join(folder, basename(object)));
+    const placed = (_: string, program: string): string => `exe "${join(this.folder, program)}"`;
+    writeFileSync(installed, text.replaceAll(/exe "([^"/]+)"/g, placed));
+    for (const object of objects) copyFileSync(object, join(folder, basename(object)));
     return installed;
   }
 
@@ -152,7 +155,17 @@ export class Operator<S extends RunningServer> {
     const to = rollbackTo === null ? [] : ["--to", rollbackTo];
     const undone: Applied[] = [];
     for (let left = this.scripts.length - 1; left >= 0; left--) {
-      undone.push(changed(await polus("rollback", "--pid", String(server.pid), ...to)));
+      const each: Applied[] = [];
+      for (const pid of this.of.updated?.(server) ?? [server.pid]) {
+        const run = await polus("rollback", "--pid", String(pid), ...to);
+        // A session that has just ended needs none.
+        if (pid === server.pid || isThere(pid)) each.push(changed(run));
+      }
+      undone.push({
+        ...together(each),
+        processes: each.reduce((all, { processes }) => all + processes, 0),
+        functions: Math.max(...each.map(({ functions }) => functions)),
+      });
       await seen(left);
     }
     return undone;
