@@ -27,7 +27,9 @@ class HeldLogIn {
   static async begin(server: SshdServer): Promise<HeldLogIn> {
     const before = sessionsOf(server).length;
     const go = join(server.folder, `go${HeldLogIn.begun++}`);
-    const proxy = `exec 3<>/dev/tcp/127.0.0.1/${server.port}; cat <&3 & while [ ! -e ${go} ]; do sleep 0.05; done; exec cat >&3`;
+    // What reads from the server ends with ssh, and what writes to it when ssh has nothing more to say.
+    const send = `{ while [ ! -e ${go} ]; do sleep 0.05; done; exec cat <&4 >&3 2>/dev/null; }`;
+    const proxy = `exec 3<>/dev/tcp/127.0.0.1/${server.port} 4<&0; ${send} 2>/dev/null & exec cat <&3`;
     const done = server.letsIn(["-o", `ProxyCommand=bash -c '${proxy}'`]);
     for (let tries = 0; sessionsOf(server).length === before; tries++) {
       if (tries === 400) throw new Error(`no session has begun: ${server.log}`);
@@ -74,7 +76,6 @@ function define(built: Built): void {
     assert.is(report.apply.functions, 13);
     assert.is(report.types, 3, "struct Channel, ssh_channels and session_state");
     assert.is(report.updates[0]?.lines.scriptByHand, 0);
-    assert.ok(report.heldAtStart.length >= 2, String(report.heldAtStart));
     for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
   });
 
