@@ -34,9 +34,9 @@ interface Row {
   readonly marks: number;
   /** Why there is no patch, or it does not compile; `null`: it does. */
   readonly problem: string | null;
-  /** Processor time of all that it ran, seconds. */
+  /** Processor time of the command and all that it ran, with nothing in its cache, seconds. */
   readonly seconds: number;
-  /** The same for compiling each unit whose text differs once, in both versions. */
+  /** The same for compiling each unit whose preprocessed text differs, once in each version, as its build does. */
   readonly compileSeconds: number;
 }
 
@@ -234,6 +234,11 @@ function costOf(rows: readonly Row[]): number {
   return sum(({ seconds }) => seconds) / sum(({ compileSeconds }) => compileSeconds);
 }
 
+function geometricMean(rows: readonly Row[]): number {
+  const logarithms = rows.map(({ seconds, compileSeconds }) => Math.log(seconds / compileSeconds));
+  return Math.exp(logarithms.reduce((sum, one) => sum + one, 0) / rows.length);
+}
+
 function textOf(rows: readonly Row[], missing: readonly string[]): string {
   const head = [
     ...["program", "pair", "changed", "missed", "needless", "replaced", "lines of C", "by hand"],
@@ -250,7 +255,9 @@ function textOf(rows: readonly Row[], missing: readonly string[]): string {
     ...rows.flatMap(({ pair, missed }) => missed.map((one) => `missed in ${pair}: ${one}`)),
     ...rows.flatMap(({ pair, needless }) => needless.map((one) => `needless in ${pair}: ${one}`)),
     ...missing.map((name) => `${name}: its sources cannot be had here`),
-    `all pairs: ratio ${costOf(rows).toFixed(1)}`,
+    "constructing: processor time of `polus patchgen` and all that it runs, with nothing in its cache",
+    "compiling: processor time of compiling each unit whose preprocessed text differs, once in each version",
+    `all pairs: ratio ${costOf(rows).toFixed(1)} of the sums, ${geometricMean(rows).toFixed(1)} of a pair (geometric mean)`,
   ];
   return `${table(
     head,
