@@ -1,5 +1,6 @@
 /** A million objects converted under load: how long, how long anybody waits, what coexistence costs. */
 import { buildRuntimeProgram, runWithRuntime } from "../../test/support/runtime_programs.js";
+import { convertLive } from "./convert_live.js";
 import { median, spread, table } from "./figures.js";
 import type { BenchmarkOptions, Findings } from "./main.js";
 
@@ -38,6 +39,10 @@ export async function convert({ rounds = 5, progress }: BenchmarkOptions): Promi
   if (median(slowdown) > mostSlowdown) {
     faults.push(`the program is ${median(slowdown).toFixed(2)} times slower in coexistence`);
   }
+  const live = await convertLive(objects, Math.min(rounds, 3), progress);
+  if (live.meanwhile > Math.max(mostWaitMs, live.before)) {
+    faults.push(`a thread waited for ${live.meanwhile.toFixed(1)} ms while the engine was at work`);
+  }
   return {
     text: [
       `${objects} objects, ${workers} threads that work with them; medians of ${rounds} rounds.`,
@@ -59,8 +64,10 @@ export async function convert({ rounds = 5, progress }: BenchmarkOptions): Promi
           ),
         ],
       ),
+      "",
+      live.text,
     ].join("\n"),
-    data: { objects, workers, samples },
+    data: { objects, workers, samples, live: live.data },
     faults,
   };
 }
