@@ -7,15 +7,25 @@ static struct page *page_number(uint64_t number) { return page_of(number * PAGE_
 
 static uint32_t set_of(const struct page *page) { return items[page->copies[0].object->item].set; }
 
-/* Pages that follow, and will be needed soon: a longer run costs hardly more. */
-static size_t plain_run(uint64_t first, uint32_t set) {
-  size_t count = 1;
-  while (count < MOST_PAGES) {
-    const struct page *page = page_number(first + count);
-    if (page == NULL || page->state != PAGE_PLAIN || page->count == 0 || set_of(page) != set) break;
-    count++;
-  }
-  return count;
+/** Pages that go the same way. */
+struct run {
+  uint64_t first;
+  size_t count;
+};
+
+/*
+ * As many around one as its block has: more cost hardly more, and come soon, in whatever order the objects do.
+ * One by one each would become a mapping of its own, of which a process may have 65,530.
+ */
+static struct run run_around(uint64_t number, int (*same)(const struct page *, const void *), const void *context) {
+  uint64_t block = number - number % MOST_PAGES, first = number, end = number + 1;
+  while (first > block && same(page_number(first - 1), context)) first--;
+  while (end < block + MOST_PAGES && same(page_number(end), context)) end++;
+  return (struct run){first, end - first};
+}
+
+static int plain_of_set(const struct page *page, const void *set) {
+  return page != NULL && page->state == PAGE_PLAIN && page->count > 0 && set_of(page) == *(const uint32_t *)set;
 }
 
 static long guard_copy(struct object *object, unsigned side) {
@@ -23,7 +33,11 @@ static long guard_copy(struct object *object, unsigned side) {
     struct page *page = page_number(number);
     long fault = 0;
     if (page->state == PAGE_RETIRED) fault = page_revive(page);
-    if (fault == 0 && page->state == PAGE_PLAIN) fault = pages_guard(number, plain_run(number, set_of(page)));
+    if (fault == 0 && page->state == PAGE_PLAIN) {
+      uint32_t set = set_of(page);
+      struct run run = run_around(number, plain_of_set, &set);
+      fault = pages_guard(run.first, run.count);
+    }
     if (fault < 0) return fault;
   }
   return 0;
@@ -70,21 +84,27 @@ static int only_stale(const struct page *page, const struct object *like, unsign
   return 1;
 }
 
+/** Pages of which nothing is guarded any more, and that are to be opened, or retired. */
+struct opening {
+  const struct object *like;
+  unsigned side;
+  int stale, retire;
+};
+
+static int goes_along(const struct page *page, const void *context) {
+  const struct opening *opening = context;
+  if (page == NULL || page->state != PAGE_GUARDED || page->guards > 0) return 0;
+  return (opening->stale && only_stale(page, opening->like, opening->side)) == opening->retire;
+}
+
 long open_copy(struct object *object, unsigned side, int stale) {
-  for (uint64_t number = first_page(object, side); number <= last_page(object, side);) {
-    size_t count = 0;
-    int retire = 0;
-    while (count < MOST_PAGES) {
-      const struct page *page = page_number(number + count);
-      if (page == NULL || page->state != PAGE_GUARDED || page->guards > 0) break;
-      int this_one = stale && only_stale(page, object, side);
-      if (count > 0 && this_one != retire) break;
-      retire = this_one;
-      count++;
-    }
-    long fault = count == 0 ? 0 : retire ? pages_retire(number, count) : pages_open(number, count);
+  for (uint64_t number = first_page(object, side); number <= last_page(object, side); number++) {
+    const struct page *page = page_number(number);
+    if (page == NULL || page->state != PAGE_GUARDED || page->guards > 0) continue;
+    struct opening opening = {object, side, stale, stale && only_stale(page, object, side)};
+    struct run run = run_around(number, goes_along, &opening);
+    long fault = opening.retire ? pages_retire(run.first, run.count) : pages_open(run.first, run.count);
     if (fault < 0) return fault;
-    number += count == 0 ? 1 : count;
   }
   return 0;
 }

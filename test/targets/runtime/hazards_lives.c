@@ -352,8 +352,43 @@ static void many_pages(void) {
   munmap(at, (size_t)PAGES * PAGE);
 }
 
+static int mappings(void) {
+  FILE *maps = fopen("/proc/self/maps", "r");
+  int lines = 0, byte;
+  if (maps == NULL) exit(3);
+  while ((byte = getc(maps)) != EOF) lines += byte == '\n';
+  fclose(maps);
+  return lines;
+}
+
+/* From the last page to the first: a mapping a page would soon be more than a process may have (vm.max_map_count). */
+static void descending(void) {
+  enum { PAGES = 6000 };
+  unsigned char *at = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) exit(3);
+  int before = mappings();
+  long set = good(runtime.set(), "set");
+  long item = ADD_ITEM(&runtime, set, sizeof(struct narrow), sizeof(struct wide), narrow_up, narrow_down);
+  for (int i = PAGES - 1; i >= 0; i--) good(runtime.add(item, at + (size_t)i * PAGE), "add");
+  good(runtime.begin(set, POLUS_OLD), "begin");
+  finish(&runtime, set);
+  CHECK(mappings() - before < PAGES / 10);
+  ((volatile struct narrow *)at)->value = 9;
+  CHECK(((const volatile struct wide *)runtime.twin_of(at))->value == 9);
+  good(runtime.end(set, POLUS_NEW), "end");
+  finish(&runtime, set);
+  CHECK(mappings() - before < PAGES / 10);
+  CHECK(runtime.control->guarded_pages == 0);
+  good(runtime.begin(set, POLUS_NEW), "begin");
+  finish(&runtime, set);
+  take_back(set);
+  CHECK(mappings() - before < PAGES / 10);
+  munmap(at, (size_t)PAGES * PAGE);
+}
+
 const struct hazard lives[] = {
     {"handlers", handlers},     {"alternate", alternate}, {"own-faults", own_faults_stay}, {"vfork", vfork_child},
     {"fork", forked},           {"stray", stray},         {"narrowing", narrowing},        {"stacked", stacked},
-    {"objects", coming_and_going}, {"pending", pending}, {"many-pages", many_pages}, {NULL, NULL},
+    {"objects", coming_and_going}, {"pending", pending}, {"many-pages", many_pages},
+    {"descending", descending}, {NULL, NULL},
 };
