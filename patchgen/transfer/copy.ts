@@ -1,6 +1,7 @@
 /** Statements in C that carry an object over to the other version, member by member. */
 import type { Changes } from "./changes.js";
 import { commonMembers, identifier, leadsToCarried } from "./items.js";
+import { isDoublePointer } from "./pointer_tables.js";
 import {
   sizeOf,
   textOf,
@@ -30,6 +31,8 @@ export class CopyText {
     private readonly changes: Changes,
     /** Records whose allocated objects begin with whatever the memory held. */
     private readonly uncleared: ReadonlySet<string>,
+    /** Pointers to pointers that lead to allocated tables, by the names of members and variables. */
+    private readonly tables: ReadonlySet<string>,
   ) {}
 
   /** Name of the function that finds the other copy of what a pointer of the program leads to. */
@@ -107,6 +110,14 @@ export class CopyText {
         return [this.mark(about, retyped(a, b))];
       }
       if (!leadsToCarried(a, this.changes)) return [`${to} = ${from};`];
+      if (isDoublePointer(a) && this.tables.has(about.split(/, |::/).at(-1) ?? "")) {
+        return [
+          this.mark(
+            about,
+            "it leads to a table of pointers that is allocated: make and fill the other version's here, as long as this one",
+          ),
+        ];
+      }
       return [`${to} = ${this.translation(a.target)}(${from});`];
     }
     if (a.kind === "record" && b.kind === "record" && a.name === b.name) {

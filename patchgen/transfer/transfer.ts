@@ -13,6 +13,7 @@ import type { Detection, Tree } from "../model.js";
 import { changesBetween, type Changes } from "./changes.js";
 import { heldObjects, type HeldObjects } from "./held.js";
 import { carriedStructs, itemsOf, type Item } from "./items.js";
+import { pointerTables } from "./pointer_tables.js";
 import { shadowedRecords, withoutShadowed } from "./shadows.js";
 import { allocatorsIn, readUnits, receiversIn, type Allocator } from "./sources.js";
 import { seenUnit, withNeeded, withVariables } from "./users.js";
@@ -29,6 +30,8 @@ export interface Transfer {
   readonly shadowed: readonly ShadowedRecord[];
   /** Records of which the program allocates objects without clearing them. */
   readonly uncleared: ReadonlySet<string>;
+  /** Pointers to pointers that lead to allocated tables, by the names of members and variables. */
+  readonly tables: ReadonlySet<string>;
   /** The program starts threads, as far as its own source tells. */
   readonly threads: boolean;
 }
@@ -79,9 +82,13 @@ export async function planTransfer(
   const side = { world: now, units };
   const held = await heldObjects(receiving, old, side, sources, changes, compilations);
   const threads = await startsThreads(detection.old, compilations);
+  const tables = pointerTables(units, changes);
   return {
     detection: await withNeeded(receiving, held.needed, compilations),
-    transfer: { old, new: now, changes, items: plan.items, held, shadowed, uncleared, threads },
+    transfer: {
+      ...{ old, new: now, changes, items: plan.items },
+      ...{ held, shadowed, uncleared, tables, threads },
+    },
   };
 }
 

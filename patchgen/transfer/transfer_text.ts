@@ -19,6 +19,8 @@ export interface TransferInput {
   readonly fileOf: (source: string) => string;
   /** Records of which the program allocates objects without clearing them. */
   readonly uncleared: ReadonlySet<string>;
+  /** Pointers to pointers that lead to allocated tables, by the names of members and variables. */
+  readonly tables: ReadonlySet<string>;
   /** Records of which old functions may have objects on their stacks. */
   readonly held: { readonly records: ReadonlySet<string> };
   /** Other threads may change what the walk over the old objects reads. */
@@ -48,14 +50,14 @@ class Writer {
   private readonly copies: { readonly forward: CopyText; readonly backward: CopyText };
 
   constructor(private readonly input: TransferInput) {
-    const { old, new: now, changes, uncleared } = input;
+    const { old, new: now, changes, uncleared, tables } = input;
     this.types = {
       old: new TypeText("old", old.records, changes),
       new: new TypeText("new", now.records, changes),
     };
     this.copies = {
-      forward: new CopyText("forward", old.records, changes, uncleared),
-      backward: new CopyText("backward", now.records, changes, uncleared),
+      forward: new CopyText("forward", old.records, changes, uncleared, tables),
+      backward: new CopyText("backward", now.records, changes, uncleared, tables),
     };
   }
 

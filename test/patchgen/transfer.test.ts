@@ -387,6 +387,41 @@ test("a loop that never ends goes on with the old copies that it keeps", async (
   }
 });
 
+const pointerTables = `
+#include <stdlib.h>
+struct item { int id; struct item *next; };
+static struct item **table;
+static struct item *first, **tail = &first;
+long answer(int n)
+{
+  if (table == NULL) table = calloc(16, sizeof *table);
+  struct item *item = calloc(1, sizeof *item);
+  item->id = n;
+  table[n & 15] = item;
+  *tail = item;
+  tail = &item->next;
+  return table[n & 15]->id;
+}
+`;
+
+test("an allocated table of pointers is marked, a pointer to the end of a list is carried over", async () => {
+  const program = new AnsweringProgram(server(pointerTables));
+  program.start();
+  try {
+    await speak(program, "5=5 6=6", "before");
+    const patch = await program.construct([
+      ["server.c", "struct item { int id;", "struct item { long uses; int id;"],
+      ["server.c", "item->id = n;", "item->id = n; item->uses++;"],
+    ]);
+    const text = readFileSync(join(patch, "polus_transfer.c"), "utf8");
+    assert.match(text, /MANUAL: table: it leads to a table of pointers that is allocated/);
+    assert.not.match(text, /MANUAL: tail/);
+    assert.is((await program.place.polus("build", patch)).code, 1);
+  } finally {
+    program.stop();
+  }
+});
+
 /** Nothing but a local variable of a loop that never ends leads to its objects. */
 const local: Sources = {
   Makefile: "CFLAGS = -g -O2\nprog: main.o server.o\n\t$(CC) -o $@ $^\n",
