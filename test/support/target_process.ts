@@ -227,8 +227,10 @@ export class TargetProcess {
 
   /** Asks it to execute itself anew (see reexec.c) and waits until it is READY again. */
   async restart(command: string): Promise<void> {
-    await this.ask(command);
-    const ready = await this.nextLine();
+    this.input.write(`${command}\n`);
+    // On a busy machine it may have executed itself before the answer was written.
+    const answer = await this.nextLine();
+    const ready = answer?.startsWith("{") ? await this.nextLine() : answer;
     if (ready !== "READY") throw new Error(`${this.program} said ${JSON.stringify(ready)}`);
   }
 
