@@ -436,20 +436,26 @@ CallOutcome CallOnce(const Target &target, const Gadgets &gadgets, const CallSpe
 }
 
 constexpr int kLooksAtFirst = 25;
-constexpr long kLookNs = 200'000;
+constexpr uint64_t kLookNs = 200'000;
+constexpr uint64_t kMostRestNs = 5'000'000;
 
 bool Sleeps(pid_t process, pid_t tid) {
   char state = ThreadState(process, tid);
   return state == 'S' || state == 'I';
 }
 
-// The first one is given a while to go back to sleep, or to work if it has been woken; then any other that sleeps is
-// to be taken.
-std::vector<CallCandidate> NextTurn(pid_t process, std::vector<CallCandidate> candidates) {
+void Rest(uint64_t nanoseconds) {
+  struct timespec pause = {0, static_cast<long>(nanoseconds)};
+  nanosleep(&pause, nullptr);
+}
+
+// The program has the processor for as long as it was just used. The first one is given a while more to go back to
+// sleep, or to work if it has been woken; then any other that sleeps is to be taken.
+std::vector<CallCandidate> NextTurn(pid_t process, std::vector<CallCandidate> candidates, uint64_t used_ns) {
+  Rest(std::min(used_ns, kMostRestNs));
   for (int look = 0; look < kLooksAtFirst; ++look) {
-    struct timespec pause = {0, kLookNs};
-    nanosleep(&pause, nullptr);
     if (Sleeps(process, candidates.front().tid)) return candidates;
+    Rest(kLookNs);
   }
   std::stable_partition(candidates.begin(), candidates.end(),
                         [process](const CallCandidate &c) { return Sleeps(process, c.tid); });
@@ -468,11 +474,13 @@ CallOutcome CallFunction(const Target &target, const Gadgets &gadgets, const Cal
   uint64_t until = MonotonicNanoseconds() + spec.repeat_ns;
   std::vector<CallCandidate> turn = candidates;
   for (;;) {
+    uint64_t begun = MonotonicNanoseconds();
     CallOutcome outcome = CallOnce(target, gadgets, spec, page, maps, turn, table, timer, deadline);
     bool again = spec.repeat_ns > 0 && outcome.kind == CallOutcome::Kind::kReturned && outcome.integers[0] == 1;
-    if (!again || MonotonicNanoseconds() >= until) return outcome;
+    uint64_t now = MonotonicNanoseconds();
+    if (!again || now >= until) return outcome;
     FaultPoint();
-    turn = NextTurn(process, candidates);
+    turn = NextTurn(process, candidates, now - begun);
   }
 }
 
