@@ -4,7 +4,12 @@ import * as assert from "uvu/assert";
 import { readFileSync } from "node:fs";
 import { addon, type RemoteFunctionCall, type TracerHandle } from "../../../native/addon/addon.js";
 import type { Address } from "../../../native/address.js";
-import type { CallArgument, CallResult, Inspection } from "../../../native/inspection.js";
+import type {
+  CallArgument,
+  CallResult,
+  Inspection,
+  ThreadInfo,
+} from "../../../native/inspection.js";
 import { expectUntraced, refused, withSession } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
 import { blockedProgram, registersProgram } from "../../support/programs.js";
@@ -226,7 +231,12 @@ test("a function that sleeps does not disturb what the thread slept in", async (
 test("a thread that is borrowed again and again sleeps no longer than it means to", async () => {
   await withTarget(program, { args: ["--sleeper"] }, async (target) => {
     await inspect(target, async (look) => {
-      const sleeper = look.threads().find(({ name }) => name === "sleeper");
+      // It gives itself the name once it runs.
+      let sleeper: ThreadInfo | undefined;
+      for (let looks = 0; sleeper === undefined && looks < 500; looks++) {
+        sleeper = look.threads().find(({ name }) => name === "sleeper");
+        if (sleeper === undefined) await sleep(10);
+      }
       assert.ok(sleeper);
       const naps = async (): Promise<bigint> => long(await call(look, "naps_so_far"));
       const before = await naps();
