@@ -3,11 +3,11 @@
  * the listener's loop, which is inlined into `main` and never returns: a listener that runs is updated in what
  * the loop calls, and gets the new loop when it executes itself anew under `polus watch`.
  */
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { ServerCase } from "../../scripts/experiment/case.js";
-import { constructUpdates } from "../../scripts/experiment/construct.js";
 import { runBuild } from "../../scripts/experiment/processes.js";
 import { whoIsThere } from "./case.js";
+import { prepareStep } from "./constructed_step.js";
 import { SshdServer } from "./server.js";
 
 /** Connections from one source that may be unauthenticated at a time. */
@@ -52,25 +52,7 @@ export const opensshMaxStartups: ServerCase<SshdServer> = {
   applies: "watch",
   rollbackTo: null,
   seen: { oldVersion: `refused after ${atOnce}`, newVersion: "all accepted" },
-  prepare: (options) => {
-    if (process.getuid?.() !== 0) return { missing: "sshd separates privileges, which needs root" };
-    options.say("openssh: getting the sources and building them (minutes, the first time)");
-    const [before, after] = [build("before-max-startups"), build("after-max-startups")];
-    if ("missing" in before) return before;
-    if ("missing" in after) return after;
-    const binary = join(before.folder, "sshd");
-    return {
-      oldVersion: binary,
-      newVersion: join(after.folder, "sshd"),
-      updates: constructUpdates({
-        ...options,
-        base: before.folder,
-        binary,
-        steps: [{ name: "max_startups", version: after.folder }],
-        folder: join(dirname(before.folder), "openssh-max-startups"),
-      }),
-    };
-  },
+  prepare: (options) => prepareStep(options, "openssh-10.0", "max-startups"),
   start: startMaxStartups,
   observe: countsLogIns,
   settle: (server) => server.restart(),
