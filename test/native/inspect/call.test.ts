@@ -117,6 +117,26 @@ test("what a function does wrong is kept from the program", async () => {
   });
 });
 
+/** A call with nothing but integers, once, in a process without a runtime. */
+function plainly(
+  look: Inspection,
+  name: string,
+  integers: readonly bigint[] = [],
+): RemoteFunctionCall {
+  return {
+    function: functionAt(look, name),
+    integers,
+    vectors: [],
+    stack: [],
+    data: [],
+    timeLimitMs: 5000,
+    needs: [],
+    faults: "none",
+    lock: 0n,
+    repeatMs: 0,
+  };
+}
+
 /** Calls one function on each of the given threads, wherever they stand. */
 async function onThreads(
   target: TargetProcess,
@@ -166,16 +186,9 @@ test("no register or vector register of a borrowed thread changes, wherever it i
       target,
       20,
       (look) => ({
-        function: functionAt(look, "target_now_ns"),
-        integers: [1n, 2n, 3n, 4n, 5n, 6n],
+        ...plainly(look, "target_now_ns", [1n, 2n, 3n, 4n, 5n, 6n]),
         vectors: Array.from({ length: 8 }, (_, at) => eight(at)),
         stack: [7n, 8n, 9n],
-        data: [],
-        timeLimitMs: 5000,
-        needs: [],
-        faults: "none",
-        lock: 0n,
-        repeatMs: 0,
       }),
       ([now]) => assert.ok(now > 0n),
     );
@@ -188,18 +201,7 @@ test("threads that block in system calls of every kind notice nothing", async ()
     const calls = await onThreads(
       target,
       4,
-      (look) => ({
-        function: functionAt(look, "target_now_ns"),
-        integers: [],
-        vectors: [],
-        stack: [],
-        data: [],
-        timeLimitMs: 5000,
-        needs: [],
-        faults: "none",
-        lock: 0n,
-        repeatMs: 0,
-      }),
+      (look) => plainly(look, "target_now_ns"),
       ([now]) => assert.ok(now > 0n),
     );
     assert.ok(calls > 20, `only ${calls} calls`);
@@ -211,18 +213,7 @@ test("a function that sleeps does not disturb what the thread slept in", async (
     await onThreads(
       target,
       1,
-      (look) => ({
-        function: functionAt(look, "target_sleep_us"),
-        integers: [2000n],
-        vectors: [],
-        stack: [],
-        data: [],
-        timeLimitMs: 5000,
-        needs: [],
-        faults: "none",
-        lock: 0n,
-        repeatMs: 0,
-      }),
+      (look) => plainly(look, "target_sleep_us", [2000n]),
       () => undefined,
     );
   });
@@ -245,18 +236,7 @@ test("a thread that is borrowed again and again sleeps no longer than it means t
         const outcome = await addon.tracerCall(
           tracer,
           addon.openTarget(target.pid),
-          {
-            function: functionAt(look, "wake_nobody"),
-            integers: [],
-            vectors: [],
-            stack: [],
-            data: [],
-            timeLimitMs: 5000,
-            needs: [],
-            faults: "none",
-            lock: 0n,
-            repeatMs: 2000,
-          },
+          { ...plainly(look, "wake_nobody"), repeatMs: 2000 },
           [{ tid: sleeper.tid, pc: 0n, sp: 0n, call: 0 }],
         );
         assert.is(outcome.outcome, "returned");
@@ -322,18 +302,7 @@ test("a function that is left by longjmp is let go, with its signals", async () 
         const outcome = await addon.tracerCall(
           tracer,
           handle,
-          {
-            function: functionAt(look, "jump"),
-            integers: [],
-            vectors: [],
-            stack: [],
-            data: [],
-            timeLimitMs: 2000,
-            needs: [],
-            faults: "none",
-            lock: 0n,
-            repeatMs: 0,
-          },
+          { ...plainly(look, "jump"), timeLimitMs: 2000 },
           [{ tid: jumper.tid, pc: 0n, sp: 0n, call: 0 }],
         );
         assert.is(outcome.outcome, "left");
