@@ -192,11 +192,14 @@ export class RuntimeCalls {
 
   /** Until what `begin` or `end` started is done; no thread works for longer than a slice at a time. */
   async finish(set: number, what: string): Promise<void> {
-    await this.lookForCalm();
     const words = [BigInt(set), sliceUs];
-    const step = (): Promise<number> =>
-      this.call("polus_runtime_step", what, words, [], systemCalls, slicesMs);
-    while ((await step()) !== 0) addon.faultPoint();
+    const step = (repeatMs: number): Promise<number> =>
+      this.call("polus_runtime_step", what, words, [], systemCalls, repeatMs);
+    if ((await step(0)) === 0) return;
+    // Most sets are done in one slice.
+    await this.lookForCalm();
+    do addon.faultPoint();
+    while ((await step(slicesMs)) !== 0);
   }
 
   /** Puts the gate before the program's signal handlers, or takes it away. */
