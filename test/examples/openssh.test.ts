@@ -51,8 +51,9 @@ function define(built: Built): void {
       assert.equal(await probeOften(server, 8), { "not strict": 8 });
       await operator.apply(server);
       assert.equal(await probeOften(server, 40), { strict: 40 });
-      assert.ok(operator.heldAtStart.length >= 40);
       await operator.rollBack(server);
+      // Counted now that the watch has ended: a process serves before the watch's line about it is read.
+      assert.ok(operator.heldAtStart.length >= 40, `${operator.heldAtStart.length} held at start`);
       assert.equal(await probeOften(server, 8), { "not strict": 8 });
       assert.not.match(server.log, /fatal|error:/);
     } finally {
