@@ -19,13 +19,15 @@ import { judge, type Ending, type Verdict } from "./verdict.js";
 const lanes = 2;
 
 /** With more failed files than this, nothing is run again. */
-const mostSecondRuns = 3;
+const mostSecondRuns = 10;
 
 interface Sum {
   passed: number;
   failed: number;
   /** Files that failed beside others and passed alone. */
   readonly onlyAlone: string[];
+  /** Files that failed for good, each with what was wrong. */
+  readonly failures: { readonly name: string; readonly reasons: readonly string[] }[];
 }
 
 /** Faults of the text and processes left behind are nobody else's doing. */
@@ -49,7 +51,7 @@ function report(file: TestFile, verdict: Verdict, seconds: number, output: strin
 
 /** Runs the files and returns the sum; the exclusive ones come last, one after another. */
 async function runFiles(files: readonly TestFile[], options: ExecuteOptions): Promise<Sum> {
-  const sum: Sum = { passed: 0, failed: 0, onlyAlone: [] };
+  const sum: Sum = { passed: 0, failed: 0, onlyAlone: [], failures: [] };
   const failures: { file: TestFile; verdict: Verdict; again: boolean }[] = [];
   const runOne = async (file: TestFile): Promise<Verdict | null> => {
     if (options.abort.aborted) return null;
@@ -80,8 +82,10 @@ async function runFiles(files: readonly TestFile[], options: ExecuteOptions): Pr
   for (const { file, verdict, again } of first) {
     if (few && again) process.stdout.write(`Once more, alone: ${file.name}\n`);
     const second = few && again ? await runOne(file) : null;
-    add(second ?? verdict);
-    if (second?.failed === 0) sum.onlyAlone.push(file.name);
+    const last = second ?? verdict;
+    add(last);
+    if (last.failed === 0) sum.onlyAlone.push(file.name);
+    else sum.failures.push({ name: file.name, reasons: [...last.reasons, ...last.messages] });
   }
   return sum;
 }
@@ -106,6 +110,9 @@ async function main(): Promise<number> {
   if (abort.signal.aborted) process.stdout.write("Interrupted before the end.\n");
   for (const name of sum.onlyAlone)
     process.stdout.write(`Failed beside others, passed alone: ${name}\n`);
+  // Once more together: hundreds of lines lie between them, and a log may be cut in its middle.
+  for (const { name, reasons } of sum.failures)
+    process.stdout.write([`Failed: ${name}`, ...reasons].join("\n     ") + "\n");
   const complete = files.length > 0 && !abort.signal.aborted;
   const failed = sum.failed + (complete ? 0 : 1);
   process.stdout.write(`\n${sum.passed} passed, ${failed} failed\n`);

@@ -19,6 +19,8 @@ export interface Verdict {
   readonly skipped: number;
   /** Why it failed, one sentence each. */
   readonly reasons: readonly string[];
+  /** What uvu says of each test that failed, a line each. */
+  readonly messages: readonly string[];
 }
 
 interface Summary {
@@ -30,6 +32,13 @@ interface Summary {
 const colours = /\u001b\[[0-9;]*m/g;
 const summaryBlock =
   /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)\n {2}Duration: /gm;
+
+const failure = /^ {3}FAIL {2}(".*")\n *(.*)$/gm;
+
+function readMessages(output: string): string[] {
+  const failures = output.replace(colours, "").matchAll(failure);
+  return [...failures].map(([, name = "", message = ""]) => `${name}: ${message}`);
+}
 
 function readSummaries(output: string): Summary[] {
   return [...output.replace(colours, "").matchAll(summaryBlock)].map((match) => ({
@@ -72,5 +81,6 @@ export function judge(
   }
   const passed = summary?.passed ?? 0;
   const missed = summary === undefined ? 0 : Math.max(0, summary.total - summary.passed);
-  return { passed, failed: reasons.length > 0 ? Math.max(1, missed) : 0, skipped, reasons };
+  const failed = reasons.length > 0 ? Math.max(1, missed) : 0;
+  return { passed, failed, skipped, reasons, messages: readMessages(ending.output) };
 }

@@ -146,6 +146,10 @@ test("the last line is the sum, exactly once, and the exit code says the same", 
     const all = runProject(folder);
     assert.is(all.status, 1);
     assert.is(all.lines.at(-1), "2 passed, 1 failed");
+    const named = all.lines.indexOf("Failed: test/b/bad.test.ts");
+    assert.equal(all.lines.slice(named + 1, -2), [
+      ...["     exited with code 1", "     1 of 1 tests did not pass", '     "no": seen'],
+    ]);
     assert.is(all.lines.filter((line) => /^\d+ passed, \d+ failed$/.test(line)).length, 1);
     assert.ok(
       all.lines.some((line) => line.includes("seen")),
@@ -175,11 +179,12 @@ test("a file that failed is run once more, alone, and named when that passed", a
     assert.ok(once.lines.some((line) => line.includes("the first time")));
     assert.ok(once.lines.includes("Failed beside others, passed alone: test/a/first.test.ts"));
   });
-  const worse = { "a/first": failsFirst, "b/1": bad, "b/2": bad, "b/3": bad };
+  const bads = Array.from({ length: 10 }, (_, at) => [`b/${at}`, bad] as const);
+  const worse = { "a/first": failsFirst, ...Object.fromEntries(bads) };
   await withProject(worse, (folder) => {
     const many = runProject(folder);
     assert.is(many.status, 1);
-    assert.is(many.lines.at(-1), "0 passed, 4 failed", "four failures are no accident");
+    assert.is(many.lines.at(-1), "0 passed, 11 failed", "so many failures are no accident");
   });
 });
 
