@@ -32,15 +32,15 @@ export async function convert({ rounds = 5, progress }: BenchmarkOptions): Promi
   const slowdown = ratios("rate_before", "rate_coherent");
   const wait = median(all("longest_while_converting_ms"));
   const faults = [];
-  // A machine that makes the program wait without us says nothing of us.
-  if (wait > Math.max(mostWaitMs, median(all("longest_before_ms")))) {
+  // A machine that makes the program wait for any third thread says nothing of us.
+  if (wait > Math.max(mostWaitMs, median(all("longest_beside_ms")))) {
     faults.push(`a thread waited for ${wait.toFixed(1)} ms while objects were converted`);
   }
   if (median(slowdown) > mostSlowdown) {
     faults.push(`the program is ${median(slowdown).toFixed(2)} times slower in coexistence`);
   }
   const live = await convertLive(objects, Math.min(rounds, 3), progress);
-  if (live.meanwhile > Math.max(mostWaitMs, live.before)) {
+  if (live.meanwhile > Math.max(mostWaitMs, live.beside)) {
     faults.push(`a thread waited for ${live.meanwhile.toFixed(1)} ms while the engine was at work`);
   }
   return {
@@ -56,6 +56,7 @@ export async function convert({ rounds = 5, progress }: BenchmarkOptions): Promi
           row("ending coexistence, in slices, ms", all("end_ms")),
           row("longest slice, ms", all("longest_slice_ms")),
           row("longest wait of a thread before, ms", all("longest_before_ms")),
+          row("longest wait beside a plain loop in slices, ms", all("longest_beside_ms")),
           row("longest wait of a thread while converting, ms", all("longest_while_converting_ms")),
           row("requests a ms before, against in coexistence", slowdown),
           row(
