@@ -275,6 +275,8 @@ export interface RemoteFunctionCall {
   readonly needs: readonly number[];
   /** Address of the runtime's lock word: its holder is not borrowed. 0n: there is none. */
   readonly lock: bigint;
+  /** Address of the runtime's words about stops at system calls. 0n: there are none. */
+  readonly stops: bigint;
   /** Called again, on a thread chosen anew, while it returns 1 and for about so long; 0: once. */
   readonly repeatMs: number;
 }

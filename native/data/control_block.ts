@@ -76,6 +76,11 @@ export function lockOf(runtime: RuntimeRecord | null): bigint {
   return (runtime === null ? null : exportedSymbol(runtime, "polus_lock")) ?? 0n;
 }
 
+/** Where the runtime says whether it is to be stopped at system calls. 0n: it does not say. */
+export function stopsOf(runtime: RuntimeRecord): bigint {
+  return exportedSymbol(runtime, "polus_stops") ?? 0n;
+}
+
 /** @throws EngineError inconsistent RUNTIME_DAMAGED; refused RUNTIME_DIFFERS */
 export function readControlBlock(
   target: TargetHandle,

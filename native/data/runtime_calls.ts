@@ -19,6 +19,7 @@ import {
   lockOf,
   readControlBlock,
   runtimeSymbol,
+  stopsOf,
   type ControlBlock,
   type Side,
 } from "./control_block.js";
@@ -259,6 +260,7 @@ export class RuntimeCalls {
       faults: "all",
       needs,
       lock: lockOf(this.runtime),
+      stops: stopsOf(this.runtime),
       repeatMs,
     });
     addon.faultPoint();

@@ -61,6 +61,7 @@ function placeArguments(request: CallRequest, runtime: RuntimeRecord | null): Re
     needs: [],
     faults: runtime === null ? "none" : "access",
     lock: lockOf(runtime),
+    stops: 0n,
     repeatMs: 0,
   };
 }

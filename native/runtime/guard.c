@@ -52,10 +52,24 @@ static void count_guards(struct object *object, int by) {
   }
 }
 
+int guard_lacks(struct object *object) {
+  if (object->flags & OBJECT_COHERENT) return 0;
+  for (unsigned side = POLUS_OLD; side <= POLUS_NEW; side++) {
+    for (uint64_t number = first_page(object, side); number <= last_page(object, side); number++) {
+      if (page_number(number)->state != PAGE_GUARDED) return 1;
+    }
+  }
+  return 0;
+}
+
+long guard_pages(struct object *object) {
+  long fault = guard_copy(object, POLUS_OLD);
+  return fault == 0 ? guard_copy(object, POLUS_NEW) : fault;
+}
+
 long guard_object(struct object *object, unsigned from) {
   if (object->flags & OBJECT_COHERENT) return 0;
-  long fault = guard_copy(object, POLUS_OLD);
-  if (fault == 0) fault = guard_copy(object, POLUS_NEW);
+  long fault = guard_pages(object);
   if (fault < 0) return fault;
   coherent_convert(object, from);
   object->flags |= OBJECT_COHERENT;

@@ -4,6 +4,12 @@
 
 #include "map.h"
 
+/** Whether a page of a copy is not guarded yet. */
+int guard_lacks(struct object *object);
+
+/** Guards the pages of both copies, and as many around them as go along. */
+long guard_pages(struct object *object);
+
 /** Makes an object coherent: guards its pages, and makes the other copy from the one of side `from`. */
 long guard_object(struct object *object, unsigned from);
 

@@ -94,6 +94,12 @@ struct polus_lock {
 };
 extern POLUS_EXPORT struct polus_lock polus_lock;
 
+/**
+ * A store of two bytes' length to the first word faults, and says that the thread is not to be stopped at its system
+ * calls from here on; one to the second word, that it is again.
+ */
+extern POLUS_EXPORT const uint64_t polus_stops[2];
+
 /** How often stores at an address were caught. Addresses that are rare give way to others. */
 struct polus_hot {
   uint64_t address; /* of the instruction; 0: none */

@@ -12,6 +12,7 @@
 #include "map.h"
 #include "pages.h"
 #include "pending.h"
+#include "stops.h"
 #include "vectors.h"
 
 struct polus_control polus_control = {.magic = POLUS_RUNTIME_MAGIC, .layout = POLUS_RUNTIME_LAYOUT};
@@ -276,8 +277,8 @@ long polus_runtime_end(long set, long keep) {
   return may ? 0 : POLUS_FAULT_SET;
 }
 
-/* The next object of the set, in the order of items; NULL at the end. */
-static struct object *next_object(long set) {
+/* The object that the set is at, in the order of items; NULL at the end. */
+static struct object *current_object(long set) {
   struct progress *at = &progress[set];
   for (; at->item < item_count; at->item++, at->within = 0) {
     const struct item *item = &items[at->item];
@@ -286,10 +287,7 @@ static struct object *next_object(long set) {
       at->within = 1;
       at->object = item->first;
     }
-    struct object *object = at->object;
-    if (object == NULL) continue;
-    at->object = object->next;
-    return object;
+    if (at->object != NULL) return at->object;
   }
   return NULL;
 }
@@ -331,40 +329,63 @@ static int finish_pass(long set) {
   return 0;
 }
 
+/* Functions of a patch run, the rest of the work is our own. */
+static enum stops wanted_stops(long set) {
+  uint32_t state = polus_control.sets[set].state;
+  if (state != POLUS_SET_CONVERTING) return state == POLUS_SET_COHERENT ? STOPS_ON : STOPS_OFF;
+  if (pending_any()) return STOPS_OFF;
+  struct object *object = current_object(set);
+  return object != NULL && guard_lacks(object) ? STOPS_OFF : STOPS_ON;
+}
+
+/* One object further. 1 if there is more to do, 0 at the end. */
+static long work(long set, enum stops stops) {
+  struct polus_set_status *status = &polus_control.sets[set];
+  struct progress *at = &progress[set];
+  /* A set that is coherent takes what has been visited since. */
+  int coherent = status->state == POLUS_SET_COHERENT, converting = status->state == POLUS_SET_CONVERTING;
+  if (!coherent && !converting && status->state != POLUS_SET_LIFTING) return 0;
+  long result = coherent || converting ? add_pending() : 0;
+  if (result != 0 || coherent) return result;
+  struct object *object = current_object(set);
+  if (object == NULL) return finish_pass(set);
+  int guards_only = converting && stops == STOPS_OFF;
+  result = guards_only ? guard_pages(object) : work_on(at, status->state, status->from, object);
+  if (result < 0) return result;
+  if (!guards_only) {
+    at->object = object->next;
+    status->done++;
+  }
+  return 1;
+}
+
 enum { AT_ONCE = 32, CYCLES_IN_A_MICROSECOND = 2000 };
 
 static uint64_t cycles(void) { return __builtin_ia32_rdtsc(); }
 
+static enum stops change_stops(enum stops from, enum stops to) {
+  if (from == to) return to;
+  lock_release();
+  stops_set(to);
+  lock_acquire();
+  return to;
+}
+
 long polus_runtime_step(long set, long microseconds) {
-  struct polus_set_status *status = status_of(set);
-  if (status == NULL) return POLUS_FAULT_SET;
+  if (status_of(set) == NULL) return POLUS_FAULT_SET;
   uint64_t start = cycles(), budget = (uint64_t)microseconds * CYCLES_IN_A_MICROSECOND;
+  enum stops stops = STOPS_ON;
   long result = 1;
   /* Signals stay blocked for all of it: under a tracer each system call takes as long as hundreds of objects. */
   uint64_t mask = lock_enter();
   for (;;) {
-    /* A set that is coherent takes what has been visited since. */
-    int coherent = status->state == POLUS_SET_COHERENT;
-    if (!coherent && status->state != POLUS_SET_CONVERTING && status->state != POLUS_SET_LIFTING) result = 0;
-    for (int i = 0; i < AT_ONCE && result == 1; i++) {
-      long added = coherent || status->state == POLUS_SET_CONVERTING ? add_pending() : 0;
-      if (added != 0 || coherent) {
-        result = added;
-        continue;
-      }
-      struct object *object = next_object(set);
-      if (object == NULL) {
-        result = finish_pass(set);
-      } else {
-        long fault = work_on(&progress[set], status->state, status->from, object);
-        if (fault < 0) result = fault;
-        else status->done++;
-      }
-    }
+    stops = change_stops(stops, wanted_stops(set));
+    for (int i = 0; i < AT_ONCE && result == 1 && stops == wanted_stops(set); i++) result = work(set, stops);
     if (result != 1 || cycles() - start > budget) break;
     /* Threads whose stores are caught wait for the lock no longer than for a few objects. */
     lock_breathe();
   }
+  (void)change_stops(stops, STOPS_ON);
   lock_leave(mask);
   return result;
 }

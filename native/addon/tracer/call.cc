@@ -31,6 +31,8 @@ constexpr size_t kTagWordAt = 4;      // abridged x87 tags
 constexpr size_t kPresentAt = 512;    // mask of the components that are not in their initial state
 constexpr uint64_t kSseState = 2;
 constexpr long long kErestartRestartblock = -516;
+constexpr uint64_t kStopsOn = 8;  // of the runtime's two words about stops; the first is for off
+constexpr uint64_t kStopsStoreLength = 2;
 
 // Left unblocked during a call: what the function itself raises. Blocked ones that the
 // processor raises would kill the program at once.
@@ -244,8 +246,12 @@ class Call {
     // A call that was interrupted: restart_syscall(2) would go on with that one.
     if (kind == StopKind::kSyscall && !inside_ && static_cast<long long>(r.rax) == kErestartRestartblock) forgotten_ = true;
     if (kind == StopKind::kSignal && t.signal() != 0) {
+      if (SaidStops(t, r)) {
+        GoOn(t);
+        return false;
+      }
       if (Handled(t)) {
-        t.DeliverToSyscall();
+        stops_ ? t.DeliverToSyscall() : t.Continue();
         return false;
       }
       if (Crashed(t, r)) return true;
@@ -257,9 +263,27 @@ class Call {
     if (kind == StopKind::kGroupStop) {
       t.Continue();  // job control: it stays stopped
     } else {
-      t.ContinueToSyscall();
+      GoOn(t);
     }
     return false;
+  }
+
+  void GoOn(Tracee &t) const { stops_ ? t.ContinueToSyscall() : t.Continue(); }
+
+  // True for the store by which the runtime says whether it is to be stopped at system calls. It is skipped.
+  bool SaidStops(Tracee &t, user_regs_struct r) {
+    if (spec_.stops == 0 || t.signal() != SIGSEGV) return false;
+    siginfo_t info{};
+    ::ptrace(PTRACE_GETSIGINFO, t.tid(), nullptr, &info);
+    uint64_t word = reinterpret_cast<uint64_t>(info.si_addr) - spec_.stops;
+    if (info.si_code <= 0 || word > kStopsOn || word % kStopsOn != 0) return false;
+    stops_ = word == kStopsOn;
+    inside_ = false;
+    r.rip += kStopsStoreLength;
+    t.SetRegisters(r);
+    t.Swallow();
+    FaultPoint();
+    return true;
   }
 
   // True for a fault that the runtime's handlers are to have. The time limit still holds.
@@ -337,6 +361,7 @@ class Call {
   std::vector<int> owed_;   // signals that were sent meanwhile
   uint64_t limit_ = 0;
   bool inside_ = false;     // a system call
+  bool stops_ = true;       // at each of them
   bool interrupted_ = false;
   bool forgotten_ = false;  // how to go on with what was interrupted by borrowing
 };

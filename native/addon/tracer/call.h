@@ -48,6 +48,9 @@ struct CallSpec {
   std::vector<uint64_t> needs;
   // Where the runtime says who has its lock (polus_runtime.h, polus_lock); 0: there is no runtime.
   uint64_t lock = 0;
+  // The two words of the runtime a store to which says that system calls are not to be stopped at from here on, or
+  // are again (polus_runtime.h, polus_stops); 0: there are none.
+  uint64_t stops = 0;
   // Called again, on a thread chosen anew, while it returns 1 and for about so long; 0: once. The candidates may
   // then stand anywhere.
   uint64_t repeat_ns = 0;

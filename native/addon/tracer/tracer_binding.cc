@@ -289,6 +289,7 @@ CallSpec CallOf(const Napi::Object &request) {
   }
   spec.faults = ToHandledFaults(request.Get("faults"));
   spec.lock = ToAddress(request.Get("lock"), "the lock");
+  spec.stops = ToAddress(request.Get("stops"), "the words about stops");
   spec.repeat_ns = ToCount(request.Get("repeatMs"), "the time to repeat it", 10'000) * 1'000'000;
   return spec;
 }

@@ -2,7 +2,12 @@
 /** Functions of a process called from outside, on a borrowed thread. */
 import * as assert from "uvu/assert";
 import { readFileSync } from "node:fs";
-import { addon, type RemoteFunctionCall, type TracerHandle } from "../../../native/addon/addon.js";
+import {
+  addon,
+  type RemoteCallOutcome,
+  type RemoteFunctionCall,
+  type TracerHandle,
+} from "../../../native/addon/addon.js";
 import type { Address } from "../../../native/address.js";
 import type {
   CallArgument,
@@ -133,6 +138,7 @@ function plainly(
     needs: [],
     faults: "none",
     lock: 0n,
+    stops: 0n,
     repeatMs: 0,
   };
 }
@@ -247,6 +253,39 @@ test("a thread that is borrowed again and again sleeps no longer than it means t
       // A hundred, were it left alone; none, if each call made it sleep from the beginning.
       assert.ok(slept >= 10n, `${slept} naps of 20 ms in two seconds`);
     });
+  });
+});
+
+test("where a function asks for it, it is not stopped at its system calls", async () => {
+  await withTarget(program, { args: ["--allocators=0"] }, async (target) => {
+    const spec = await inspect(target, (look) => {
+      const words = look.entity({ name: "stops_words" });
+      if (words.kind !== "variable" || words.storage.kind !== "static") throw new Error("no words");
+      const asks = { stops: words.storage.address, faults: "all" as const };
+      return Promise.resolve({
+        counts: { ...plainly(look, "stood_still"), ...asks },
+        leaves: { ...plainly(look, "leave_later"), ...asks },
+      });
+    });
+    const tracer = addon.createTracer(() => undefined);
+    const run = (request: RemoteFunctionCall): Promise<RemoteCallOutcome> =>
+      addon.tracerCall(tracer, addon.openTarget(target.pid), request, [
+        { tid: target.pid, pc: 0n, sp: 0n, call: 0 },
+      ]);
+    try {
+      const counts: bigint[] = [];
+      for (const when of [0n, 1n, 2n]) {
+        const outcome = await run({ ...spec.counts, integers: [when] });
+        assert.is(outcome.outcome, "returned");
+        counts.push(outcome.integers[0]);
+      }
+      const [before = 0n, between = 0n, after = 0n] = counts;
+      assert.ok(before >= 100n && after >= 100n, `${before} and ${after} stops`);
+      assert.ok(between <= 10n, `${between} stops`);
+      assert.is((await run(spec.leaves)).outcome, "kept");
+    } finally {
+      addon.tracerClose(tracer);
+    }
   });
 });
 
