@@ -388,6 +388,17 @@ export interface Addon {
     call: RemoteFunctionCall,
     candidates: readonly CallCandidate[],
   ): Promise<RemoteCallOutcome>;
+  /**
+   * Lets the poll, select or epoll_wait that a thread is blocked in fail with EINTR; false: it was in no such call, or
+   * not with that stack pointer.
+   */
+  tracerEndCall(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    tid: number,
+    number: number,
+    sp: bigint,
+  ): Promise<boolean>;
   /** All ranges while all threads are held; see moment.h. `null` where not all of a range is readable. */
   tracerReadTogether(
     tracer: TracerHandle,

@@ -183,8 +183,7 @@ export class Coexistence {
       this.writeWords(item.words, number);
       await this.calls.objects(number, item);
     }
-    await this.calls.begin(set, side.old, patch);
-    await this.calls.finish(set, patch);
+    await this.calls.convert(set, side.old, patch);
     for (const [item, number] of numbers) {
       // One may have been on its way into the program's tables when the others were visited.
       if (item.words.length === 0) continue;
@@ -205,8 +204,7 @@ export class Coexistence {
         const set = data?.set ?? null;
         if (set === null || level === null || level <= selector) continue;
         if ((await this.rested(set, name)) !== setState.new) continue;
-        await this.calls.begin(set, side.new, name);
-        await this.calls.finish(set, name);
+        await this.calls.convert(set, side.new, name);
       }
     }
   }
@@ -283,8 +281,7 @@ export class Coexistence {
     }
     if (state !== setState.coherent) {
       // Only the wrong copies live: nobody can have been inside the others.
-      await this.calls.begin(set, state === setState.old ? side.old : side.new, patch.name);
-      await this.calls.finish(set, patch.name);
+      await this.calls.convert(set, state === setState.old ? side.old : side.new, patch.name);
     }
     const holds = await this.holds(held);
     return holds.length > 0 ? holds : this.end(held);

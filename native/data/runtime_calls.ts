@@ -14,6 +14,7 @@ import { callAtRest } from "../inspect/call.js";
 import { threadsOf } from "../inspect/threads.js";
 import type { RuntimeRecord } from "../record/record.js";
 import { onMember, type TargetProcess } from "../session/target_process.js";
+import { endBlockedCalls } from "./blocked_calls.js";
 import {
   exportedSymbol,
   lockOf,
@@ -168,8 +169,20 @@ export class RuntimeCalls {
     });
   }
 
-  begin(set: number, from: Side, what: string): Promise<number> {
-    return this.call("polus_runtime_begin", what, [BigInt(set), BigInt(from)]);
+  /** Makes the other copies from those of one side, and both coherent. */
+  async convert(set: number, from: Side, what: string): Promise<void> {
+    await this.call("polus_runtime_begin", what, [BigInt(set), BigInt(from)]);
+    if (exportedSymbol(this.runtime, "polus_runtime_ready") !== null) {
+      while ((await this.call("polus_runtime_ready", what, [BigInt(set), sliceUs])) !== 0)
+        addon.faultPoint();
+      await endBlockedCalls(this.tracer, this.process, (at, size) => this.concerns(at, size));
+    }
+    await this.finish(set, what);
+  }
+
+  /** Whether the kernel must not be given these bytes to write to. */
+  private async concerns(at: bigint, size: number): Promise<boolean> {
+    return (await this.call("polus_runtime_concerns", "its data", [at, BigInt(size)])) !== 0;
   }
 
   end(set: number, keep: Side, what: string): Promise<number> {

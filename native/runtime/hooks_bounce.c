@@ -127,7 +127,7 @@ static size_t size_of(const struct out *out, const long a[6]) {
 }
 
 static int is_guarded(uint64_t at, size_t size) {
-  return at != 0 && size != 0 && polus_runtime_guards((const void *)at, size);
+  return at != 0 && size != 0 && polus_runtime_concerns((const void *)at, size);
 }
 
 static int vectors_guarded(const struct vector *vectors, uint64_t count) {

@@ -251,6 +251,18 @@ POLUS_EXPORT void polus_runtime_after_fork(long child);
 /** Whether a store to these bytes would be caught: 1 or 0. */
 POLUS_EXPORT long polus_runtime_guards(const void *at, size_t size);
 
+/**
+ * The same, or whether it may any moment, since something on one of the pages is being converted: a system call that
+ * is blocked must have no such memory to write to.
+ */
+POLUS_EXPORT long polus_runtime_concerns(const void *at, size_t size);
+
+/**
+ * Makes known what `each` functions have named, for so many microseconds, and guards nothing yet. Returns 1 while
+ * there is more.
+ */
+POLUS_EXPORT long polus_runtime_ready(long set, long microseconds);
+
 /** Stores bytes as a caught store would: for system calls that the hooks perform aside. */
 POLUS_EXPORT void polus_runtime_store(void *at, const void *bytes, size_t size);
 

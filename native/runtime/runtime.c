@@ -28,6 +28,12 @@ struct progress {
 
 static struct progress progress[POLUS_MOST_SETS];
 static uint32_t item_count;
+uint32_t polus_converting;
+
+static void set_state(struct polus_set_status *status, uint32_t state) {
+  polus_converting += (state == POLUS_SET_CONVERTING) - (status->state == POLUS_SET_CONVERTING);
+  status->state = state;
+}
 
 static struct polus_set_status *status_of(long set) {
   if (set < 0 || set >= POLUS_MOST_SETS) return NULL;
@@ -99,7 +105,10 @@ long polus_runtime_fields(long number, size_t old_count, size_t new_count) {
   return result;
 }
 
+static int only_known; /* what is made known is guarded later */
+
 static int guards_now(const struct polus_set_status *status) {
+  if (only_known) return 0;
   /* Nothing is converted before all twins are there, to which pointers are to be translated. */
   return status->state == POLUS_SET_COHERENT || (status->state == POLUS_SET_CONVERTING && !pending_any());
 }
@@ -257,7 +266,7 @@ long polus_runtime_begin(long set, long from) {
   if (may) {
     rewind(set, 0, 0);
     status->from = (uint32_t)from;
-    status->state = POLUS_SET_CONVERTING;
+    set_state(status, POLUS_SET_CONVERTING);
   }
   lock_leave(mask);
   return may ? 0 : POLUS_FAULT_SET;
@@ -271,7 +280,7 @@ long polus_runtime_end(long set, long keep) {
   int may = status->state == POLUS_SET_COHERENT || (status->state == POLUS_SET_CONVERTING && keep == (long)status->from);
   if (may) {
     rewind(set, 0, (uint32_t)keep);
-    status->state = POLUS_SET_LIFTING;
+    set_state(status, POLUS_SET_LIFTING);
   }
   lock_leave(mask);
   return may ? 0 : POLUS_FAULT_SET;
@@ -318,7 +327,7 @@ static int finish_pass(long set) {
   struct polus_set_status *status = &polus_control.sets[set];
   struct progress *at = &progress[set];
   if (status->state == POLUS_SET_CONVERTING) {
-    status->state = POLUS_SET_COHERENT;
+    set_state(status, POLUS_SET_COHERENT);
     return 0;
   }
   if (!at->opening) {
@@ -390,6 +399,24 @@ long polus_runtime_step(long set, long microseconds) {
   return result;
 }
 
+long polus_runtime_ready(long set, long microseconds) {
+  if (status_of(set) == NULL) return POLUS_FAULT_SET;
+  uint64_t start = cycles(), budget = (uint64_t)microseconds * CYCLES_IN_A_MICROSECOND;
+  long more = 1;
+  uint64_t mask = lock_enter();
+  (void)change_stops(STOPS_ON, STOPS_OFF);
+  for (;;) {
+    only_known = 1;
+    for (int i = 0; i < AT_ONCE && more == 1; i++) more = add_pending();
+    only_known = 0;
+    if (more != 1 || cycles() - start > budget) break;
+    lock_breathe();
+  }
+  (void)change_stops(STOPS_OFF, STOPS_ON);
+  lock_leave(mask);
+  return more;
+}
+
 long polus_runtime_drop(long set) {
   struct polus_set_status *status = status_of(set);
   if (status == NULL || (status->state != POLUS_SET_GATHERING && status->state != POLUS_SET_OLD)) return POLUS_FAULT_SET;
@@ -418,7 +445,7 @@ long retired_page_touched(struct page *page, uint64_t address) {
       status->stray_at = address;
     }
     result = guard_object(object, 1 - page->copies[i].side);
-    if (status->state != POLUS_SET_LIFTING) status->state = POLUS_SET_COHERENT;
+    if (status->state != POLUS_SET_LIFTING) set_state(status, POLUS_SET_COHERENT);
   }
   return result;
 }
@@ -452,6 +479,25 @@ long polus_runtime_guards(const void *at, size_t size) {
   for (uint64_t number = first; number <= last && !result; number++) {
     const struct page *page = page_of(number * PAGE_SIZE);
     result = page != NULL && page->state == PAGE_GUARDED;
+  }
+  lock_leave(mask);
+  return result;
+}
+
+static int converts(const struct page *page) {
+  return page->count > 0 &&
+         polus_control.sets[items[page->copies[0].object->item].set].state == POLUS_SET_CONVERTING;
+}
+
+long polus_runtime_concerns(const void *at, size_t size) {
+  if (polus_runtime_guards(at, size)) return 1;
+  uint64_t first = (uint64_t)at / PAGE_SIZE, last = ((uint64_t)at + (size == 0 ? 0 : size - 1)) / PAGE_SIZE;
+  if (__atomic_load_n(&polus_converting, __ATOMIC_RELAXED) == 0) return 0;
+  uint64_t mask = lock_enter();
+  long result = 0;
+  for (uint64_t number = first; number <= last && !result; number++) {
+    const struct page *page = page_of(number * PAGE_SIZE);
+    result = page != NULL && converts(page);
   }
   lock_leave(mask);
   return result;

@@ -6,6 +6,7 @@
 
 #include "../memory/memory_binding.h"
 #include "call.h"
+#include "end_call.h"
 #include "fault.h"
 #include "moment.h"
 #include "snapshot.h"
@@ -294,6 +295,18 @@ CallSpec CallOf(const Napi::Object &request) {
   return spec;
 }
 
+Napi::Value EndCall(const Napi::CallbackInfo &info) {
+  TargetHandle target = TargetOf(info, 1);
+  pid_t tid = info[2].As<Napi::Number>().Int32Value();
+  uint64_t number = ToCount(info[3], "a system call", 1023);
+  uint64_t sp = ToAddress(info[4], "a stack pointer");
+  return TracerOf(info).Run(info.Env(), [=](TracerContext &context) -> Tracer::Settle {
+    bool ended = EndBlockedCall(*target, GadgetsOf(*target, context), tid, number, sp, context.table, context.timer,
+                                context.deadline);
+    return [ended](Napi::Env env) { return Napi::Boolean::New(env, ended); };
+  });
+}
+
 const char *NameOf(CallOutcome::Kind kind) {
   switch (kind) {
     case CallOutcome::Kind::kReturned: return "returned";
@@ -422,6 +435,7 @@ void InitTracer(Napi::Env env, Napi::Object exports) {
   Export<Install>(env, exports, "tracerInstall");
   Export<Snapshot>(env, exports, "tracerSnapshot");
   Export<CallOnThread>(env, exports, "tracerCall");
+  Export<EndCall>(env, exports, "tracerEndCall");
   Export<ReadAtOneMoment>(env, exports, "tracerReadTogether");
   Export<WriteAtOneMoment>(env, exports, "tracerWriteTogether");
   Export<ReachFaultPoint>(env, exports, "faultPoint");

@@ -91,6 +91,23 @@ for (const command of commands) {
   });
 }
 
+for (const call of ["poll", "ppoll", "select", "epoll_wait"]) {
+  test(`a thread that waits in ${call} since before the update`, async () => {
+    await withTarget(program, { args: [`--waits=${call}`] }, async (target) => {
+      await expectClean(target, "wake");
+      for (let round = 0; round < 2; round++) {
+        await withSession(target.pid, (session) => session.apply(boxUpdate()));
+        assert.is(await dataState(target), "coexisting");
+        await expectClean(target, "wake");
+        await expectClean(target, "wake");
+        await rollback(target.pid);
+        await expectClean(target, "wake");
+      }
+      expectUntraced(target);
+    });
+  });
+}
+
 test("what the kernel writes at any time is refused beforehand", async () => {
   await withTarget(program, { args: ["--aio"] }, async (target) => {
     await refused(apply(target.pid, boxUpdate()), "KERNEL_WRITES");

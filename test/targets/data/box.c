@@ -17,6 +17,7 @@
  *   framed        starts a thread that blocks all signals and is in a handler
  *   unframe       lets it out of there, and write
  *   leave
+ *   wake          what --waits=CALL waits for arrives
  */
 #include "box.h"
 #include "target.h"
@@ -29,9 +30,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -360,6 +363,66 @@ static void *inside(void *argument) {
   return NULL;
 }
 
+/* With --waits=CALL a thread waits in that call for what `wake` writes, and the kernel writes its answer to the box. */
+static int wake_ends[2], event_queue;
+static atomic_ulong wakes;
+
+static int wait_in(const char *call) {
+  struct pollfd *one = (struct pollfd *)(void *)box.text;
+  if (strcmp(call, "select") == 0) {
+    fd_set *set = (fd_set *)(void *)&box;
+    FD_ZERO(set);
+    FD_SET(wake_ends[0], set);
+    int result = select(wake_ends[0] + 1, set, NULL, NULL, NULL);
+    return result > 0 && !FD_ISSET(wake_ends[0], set) ? 0 : result;
+  }
+  if (strcmp(call, "epoll_wait") == 0) {
+    struct epoll_event *event = (struct epoll_event *)(void *)box.text;
+    event->data.fd = -1;
+    int result = epoll_wait(event_queue, event, 1, -1);
+    return result > 0 && event->data.fd != wake_ends[0] ? 0 : result;
+  }
+  *one = (struct pollfd){.fd = wake_ends[0], .events = POLLIN};
+  int result = strcmp(call, "poll") == 0 ? poll(one, 1, -1) : ppoll(one, 1, NULL, NULL);
+  return result > 0 && (one->revents & POLLIN) == 0 ? 0 : result;
+}
+
+static void *waiter(void *call) {
+  while (target_running()) {
+    int result = wait_in(call);
+    char byte;
+    if (result < 0 && errno == EINTR) continue;
+    if (result != 1) target_error(result < 0 ? strerror(errno) : "what the kernel said did not arrive");
+    if (result < 0 || read(wake_ends[0], &byte, 1) != 1) return NULL;
+    atomic_fetch_add(&wakes, 1);
+  }
+  return NULL;
+}
+
+static void start_waiter(const char *call) {
+  struct epoll_event event = {.events = EPOLLIN};
+  if (pipe(wake_ends) != 0 || (event_queue = epoll_create1(0)) < 0) abort();
+  event.data.fd = wake_ends[0];
+  if (epoll_ctl(event_queue, EPOLL_CTL_ADD, wake_ends[0], &event) != 0) abort();
+  /* Nobody waits for its end: it may come with the program's. */
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, waiter, (void *)(uintptr_t)call) != 0) abort();
+  pthread_detach(thread);
+}
+
+static void wake(void) {
+  unsigned long before = atomic_load(&wakes);
+  if (write(wake_ends[1], "w", 1) != 1) abort();
+  for (int i = 0; atomic_load(&wakes) == before; i++) {
+    if (i == 10000) {
+      target_error("the thread did not wake up");
+      return;
+    }
+    target_sleep_us(1000);
+  }
+  target_sleep_us(20000); /* it waits again */
+}
+
 static void leaving(void) { atomic_store(&leave, true); }
 
 static const struct {
@@ -370,7 +433,7 @@ static const struct {
     {"sockopt", by_sockopt},   {"ioctl", by_ioctl},     {"stat", by_stat},     {"pipe", by_pipe},
     {"random", by_random},     {"poll", by_poll},       {"fork", in_child},    {"blocked", while_blocked},
     {"handler", in_handler},   {"mprotect", by_mprotect}, {"munmap", by_munmap},     {"mremap", by_mremap},   {"altstack", on_altstack}, {"vfork", in_vfork},     {"closed", when_closed},
-    {"framed", start_framed}, {"unframe", end_framed}, {"leave", leaving},
+    {"framed", start_framed}, {"unframe", end_framed}, {"leave", leaving},       {"wake", wake},
 };
 
 static bool command(const char *line, char *reply, size_t size) {
@@ -388,6 +451,7 @@ int main(int argc, char **argv) {
   if (pipe(pipe_ends) != 0 || socketpair(AF_UNIX, SOCK_DGRAM, 0, sockets) != 0) abort();
   unsigned long context = 0;
   if (target_option("aio") != NULL && syscall(SYS_io_setup, 8, &context) != 0) abort();
+  if (target_option("waits") != NULL) start_waiter(target_option("waits"));
   lay_tiles();
   target_on_command(command);
   target_thread(inside, NULL);

@@ -1,0 +1,15 @@
+// Ends a system call that a thread is blocked in.
+#pragma once
+
+#include "borrow.h"
+#include "tracee_table.h"
+
+namespace polus {
+
+// The thread's poll, select or epoll_wait fails with EINTR, which these may at any time (signal(7): they are never
+// restarted). False: the thread is not blocked in that call any more, with that stack pointer, or did not stop in
+// time; it is as it was. Throws ALREADY_TRACED, PERMISSION.
+bool EndBlockedCall(const Target &target, const Gadgets &gadgets, pid_t tid, uint64_t number, uint64_t sp,
+                    TraceeTable &table, WaitTimer &timer, HoldDeadline *deadline);
+
+}  // namespace polus
