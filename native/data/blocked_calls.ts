@@ -10,7 +10,7 @@ import { listThreads } from "../process/proc.js";
 import { onTarget } from "../session/target_process.js";
 import type { TargetProcess } from "../session/target_process.js";
 
-const mostLooks = 20;
+const mostLooks = 50;
 const lookAgainMs = 2;
 
 /** An argument that points to what is written. */
@@ -67,7 +67,7 @@ function blockedCallOf(pid: number, tid: number): BlockedCall | null {
   return { tid, number, words: values.slice(0, 6), sp: values[6] ?? 0n };
 }
 
-/** Ends each call of the kind whose memory `concerns` us, until there is none. */
+/** Ends each call of the kind whose memory `concerns` us, until every thread was seen in no such call, or only runs. */
 export async function endBlockedCalls(
   tracer: TracerHandle,
   process: TargetProcess,
@@ -81,16 +81,22 @@ export async function endBlockedCalls(
     }
     return false;
   };
+  // What begins from now on is given other memory.
+  const settled = new Set<number>();
   for (let look = 0; look < mostLooks; look++) {
-    let found = 0;
-    for (const tid of listThreads(pid)) {
+    const left = listThreads(pid).filter((tid) => !settled.has(tid));
+    if (left.length === 0) return;
+    for (const tid of left) {
       const call = blockedCallOf(pid, tid);
-      if (call === null || !(await isConcerned(call))) continue;
-      found += 1;
+      // It may run, or be about to go on with a call that we have interrupted ourselves.
+      if (call === null) continue;
+      if (!(await isConcerned(call))) {
+        settled.add(tid);
+        continue;
+      }
       await onTarget(pid, () => addon.tracerEndCall(tracer, handle, tid, call.number, call.sp));
       addon.faultPoint();
     }
-    if (found === 0) return;
     await pause(lookAgainMs);
   }
 }
