@@ -21,10 +21,10 @@ typedef long hooked_call(long, long, long, long, long, long);
 
 static inline hooked_call *previous_of(enum hook_number number) { return (hooked_call *)polus_hooks[number].previous; }
 
-/** True while no store can fault on our account: the usual case, told by one load. */
 /** How many sets are being converted. */
 extern uint32_t polus_converting;
 
+/** True while no store can fault on our account, nor may any moment: the usual case, told by two loads. */
 static inline int nothing_is_guarded(void) {
   return __atomic_load_n(&polus_control.guarded_pages, __ATOMIC_RELAXED) == 0 &&
          __atomic_load_n(&polus_converting, __ATOMIC_RELAXED) == 0;

@@ -8,6 +8,7 @@
 #include "fault.h"
 #include "gates.h"
 #include "guard.h"
+#include "hooks.h"
 #include "lock.h"
 #include "map.h"
 #include "pages.h"
@@ -105,12 +106,18 @@ long polus_runtime_fields(long number, size_t old_count, size_t new_count) {
   return result;
 }
 
-static int only_known; /* what is made known is guarded later */
-
-static int guards_now(const struct polus_set_status *status) {
-  if (only_known) return 0;
+/* Whether an object that is made known, with the copy of side `from` as the truth, is guarded at once. */
+static int guards_now(long set, unsigned from) {
+  const struct polus_set_status *status = &polus_control.sets[set];
+  const struct progress *at = &progress[set];
+  if (status->state != POLUS_SET_CONVERTING) return status->state == POLUS_SET_COHERENT;
   /* Nothing is converted before all twins are there, to which pointers are to be translated. */
-  return status->state == POLUS_SET_COHERENT || (status->state == POLUS_SET_CONVERTING && !pending_any());
+  if (pending_any()) return 0;
+  /*
+   * Before the first object is, the engine still looks for system calls that would store to what is guarded. One that
+   * is made as the other version has it cannot wait: it would be taken for a stale copy.
+   */
+  return at->within || at->item > 0 || from != status->from;
 }
 
 static void forget(struct object *object) {
@@ -145,7 +152,7 @@ static long enter(long number, uint64_t old_at, uint64_t new_at, uint32_t flags,
   if (result < 0) return result;
   object->flags = flags;
   status->objects++;
-  if (guards_now(status)) result = guard_object(object, from);
+  if (guards_now(items[number].set, from)) result = guard_object(object, from);
   /* One that is made as the version that lives no more has it: the other copy is what counts from now on. */
   else if (survivor(items[number].set) == (long)(1 - from)) coherent_convert(object, from);
   if (result < 0) forget(object);
@@ -338,9 +345,16 @@ static int finish_pass(long set) {
   return 0;
 }
 
+/** What a slice is for. */
+enum purpose {
+  TO_READY, /* what was visited is made known, and nothing guarded */
+  TO_END,   /* what `begin` or `end` started */
+};
+
 /* Functions of a patch run, the rest of the work is our own. */
-static enum stops wanted_stops(long set) {
+static enum stops wanted_stops(long set, enum purpose purpose) {
   uint32_t state = polus_control.sets[set].state;
+  if (purpose == TO_READY) return STOPS_OFF;
   if (state != POLUS_SET_CONVERTING) return state == POLUS_SET_COHERENT ? STOPS_ON : STOPS_OFF;
   if (pending_any()) return STOPS_OFF;
   struct object *object = current_object(set);
@@ -348,24 +362,24 @@ static enum stops wanted_stops(long set) {
 }
 
 /* One object further. 1 if there is more to do, 0 at the end. */
-static long work(long set, enum stops stops) {
+static long work(long set, enum purpose purpose, enum stops stops) {
   struct polus_set_status *status = &polus_control.sets[set];
   struct progress *at = &progress[set];
   /* A set that is coherent takes what has been visited since. */
   int coherent = status->state == POLUS_SET_COHERENT, converting = status->state == POLUS_SET_CONVERTING;
   if (!coherent && !converting && status->state != POLUS_SET_LIFTING) return 0;
   long result = coherent || converting ? add_pending() : 0;
-  if (result != 0 || coherent) return result;
+  if (result != 0 || coherent || purpose == TO_READY) return result;
   struct object *object = current_object(set);
   if (object == NULL) return finish_pass(set);
-  int guards_only = converting && stops == STOPS_OFF;
-  result = guards_only ? guard_pages(object) : work_on(at, status->state, status->from, object);
-  if (result < 0) return result;
-  if (!guards_only) {
-    at->object = object->next;
-    status->done++;
+  if (converting && stops == STOPS_OFF) {
+    result = guard_pages(object);
+  } else {
+    at->object = object->next; /* before functions of a patch run, which may free this one */
+    result = work_on(at, status->state, status->from, object);
+    if (result == 0) status->done++;
   }
-  return 1;
+  return result < 0 ? result : 1;
 }
 
 enum { AT_ONCE = 32, CYCLES_IN_A_MICROSECOND = 2000 };
@@ -380,7 +394,7 @@ static enum stops change_stops(enum stops from, enum stops to) {
   return to;
 }
 
-long polus_runtime_step(long set, long microseconds) {
+static long slice(long set, long microseconds, enum purpose purpose) {
   if (status_of(set) == NULL) return POLUS_FAULT_SET;
   uint64_t start = cycles(), budget = (uint64_t)microseconds * CYCLES_IN_A_MICROSECOND;
   enum stops stops = STOPS_ON;
@@ -388,8 +402,10 @@ long polus_runtime_step(long set, long microseconds) {
   /* Signals stay blocked for all of it: under a tracer each system call takes as long as hundreds of objects. */
   uint64_t mask = lock_enter();
   for (;;) {
-    stops = change_stops(stops, wanted_stops(set));
-    for (int i = 0; i < AT_ONCE && result == 1 && stops == wanted_stops(set); i++) result = work(set, stops);
+    stops = change_stops(stops, wanted_stops(set, purpose));
+    for (int i = 0; i < AT_ONCE && result == 1 && stops == wanted_stops(set, purpose); i++) {
+      result = work(set, purpose, stops);
+    }
     if (result != 1 || cycles() - start > budget) break;
     /* Threads whose stores are caught wait for the lock no longer than for a few objects. */
     lock_breathe();
@@ -399,23 +415,9 @@ long polus_runtime_step(long set, long microseconds) {
   return result;
 }
 
-long polus_runtime_ready(long set, long microseconds) {
-  if (status_of(set) == NULL) return POLUS_FAULT_SET;
-  uint64_t start = cycles(), budget = (uint64_t)microseconds * CYCLES_IN_A_MICROSECOND;
-  long more = 1;
-  uint64_t mask = lock_enter();
-  (void)change_stops(STOPS_ON, STOPS_OFF);
-  for (;;) {
-    only_known = 1;
-    for (int i = 0; i < AT_ONCE && more == 1; i++) more = add_pending();
-    only_known = 0;
-    if (more != 1 || cycles() - start > budget) break;
-    lock_breathe();
-  }
-  (void)change_stops(STOPS_OFF, STOPS_ON);
-  lock_leave(mask);
-  return more;
-}
+long polus_runtime_ready(long set, long microseconds) { return slice(set, microseconds, TO_READY); }
+
+long polus_runtime_step(long set, long microseconds) { return slice(set, microseconds, TO_END); }
 
 long polus_runtime_drop(long set) {
   struct polus_set_status *status = status_of(set);
@@ -471,36 +473,33 @@ void polus_runtime_after_fork(long child) {
   lock_leave(fork_mask);
 }
 
-long polus_runtime_guards(const void *at, size_t size) {
+static int is_guarded(const struct page *page) { return page->state == PAGE_GUARDED; }
+
+static int is_concerned(const struct page *page) {
+  for (uint32_t i = 0; i < page->count; i++) {
+    if (polus_control.sets[items[page->copies[i].object->item].set].state == POLUS_SET_CONVERTING) return 1;
+  }
+  return is_guarded(page);
+}
+
+static long any_page(const void *at, size_t size, int (*of)(const struct page *)) {
   uint64_t first = (uint64_t)at / PAGE_SIZE, last = ((uint64_t)at + (size == 0 ? 0 : size - 1)) / PAGE_SIZE;
   long result = 0;
-  if (polus_control.guarded_pages == 0) return 0;
   uint64_t mask = lock_enter();
   for (uint64_t number = first; number <= last && !result; number++) {
     const struct page *page = page_of(number * PAGE_SIZE);
-    result = page != NULL && page->state == PAGE_GUARDED;
+    result = page != NULL && of(page);
   }
   lock_leave(mask);
   return result;
 }
 
-static int converts(const struct page *page) {
-  return page->count > 0 &&
-         polus_control.sets[items[page->copies[0].object->item].set].state == POLUS_SET_CONVERTING;
+long polus_runtime_guards(const void *at, size_t size) {
+  return polus_control.guarded_pages == 0 ? 0 : any_page(at, size, is_guarded);
 }
 
 long polus_runtime_concerns(const void *at, size_t size) {
-  if (polus_runtime_guards(at, size)) return 1;
-  uint64_t first = (uint64_t)at / PAGE_SIZE, last = ((uint64_t)at + (size == 0 ? 0 : size - 1)) / PAGE_SIZE;
-  if (__atomic_load_n(&polus_converting, __ATOMIC_RELAXED) == 0) return 0;
-  uint64_t mask = lock_enter();
-  long result = 0;
-  for (uint64_t number = first; number <= last && !result; number++) {
-    const struct page *page = page_of(number * PAGE_SIZE);
-    result = page != NULL && converts(page);
-  }
-  lock_leave(mask);
-  return result;
+  return nothing_is_guarded() ? 0 : any_page(at, size, is_concerned);
 }
 
 void polus_runtime_store(void *at, const void *bytes, size_t size) {
