@@ -127,7 +127,7 @@ BorrowResult Borrow(const Target &target, const Gadgets &gadgets, const std::vec
   pid_t process = target.pid();
   std::vector<Mapping> maps = ReadMaps(process);
   bool followed = table.Followed(process);
-  long options = followed ? FollowOptions() : static_cast<long>(PTRACE_O_TRACESYSGOOD);
+  long options = table.OptionsFor(process);
   std::string last = "it has no thread that can be stopped";
   const char *last_code = "NO_BORROWABLE_THREAD";
   for (pid_t tid : AwaitCandidates(target, maps)) {

@@ -268,13 +268,18 @@ class Call {
     return false;
   }
 
+  static siginfo_t SignalInfo(const Tracee &t) {
+    siginfo_t info{};
+    ::ptrace(PTRACE_GETSIGINFO, t.tid(), nullptr, &info);
+    return info;
+  }
+
   void GoOn(Tracee &t) const { stops_ ? t.ContinueToSyscall() : t.Continue(); }
 
   // True for the store by which the runtime says whether it is to be stopped at system calls. It is skipped.
   bool SaidStops(Tracee &t, user_regs_struct r) {
     if (spec_.stops == 0 || t.signal() != SIGSEGV) return false;
-    siginfo_t info{};
-    ::ptrace(PTRACE_GETSIGINFO, t.tid(), nullptr, &info);
+    siginfo_t info = SignalInfo(t);
     uint64_t word = reinterpret_cast<uint64_t>(info.si_addr) - spec_.stops;
     if (info.si_code <= 0 || word > kStopsOn || word % kStopsOn != 0) return false;
     stops_ = word == kStopsOn;
@@ -289,8 +294,7 @@ class Call {
   // True for a fault that the runtime's handlers are to have. The time limit still holds.
   bool Handled(Tracee &t) {
     if (spec_.faults == HandledFaults::kNone || interrupted_) return false;
-    siginfo_t info{};
-    ::ptrace(PTRACE_GETSIGINFO, t.tid(), nullptr, &info);
+    siginfo_t info = SignalInfo(t);
     if (t.signal() == SIGTRAP) return info.si_code == TRAP_TRACE;
     if (t.signal() != SIGSEGV || info.si_code <= 0) return false;
     return spec_.faults == HandledFaults::kAll || info.si_code == SEGV_ACCERR;
@@ -298,8 +302,7 @@ class Call {
 
   bool Crashed(Tracee &t, const user_regs_struct &r) {
     int signal = t.signal();
-    siginfo_t info{};
-    ::ptrace(PTRACE_GETSIGINFO, t.tid(), nullptr, &info);
+    siginfo_t info = SignalInfo(t);
     t.Swallow();
     if (IsSynchronous(signal) && (info.si_code > 0 || info.si_code == SI_TKILL)) {
       outcome_.signal = signal;
@@ -407,7 +410,7 @@ CallOutcome CallOnce(const Target &target, const Gadgets &gadgets, const CallSpe
                      const std::vector<Mapping> &maps, const std::vector<CallCandidate> &candidates, TraceeTable &table,
                      WaitTimer &timer, HoldDeadline *deadline) {
   pid_t process = target.pid();
-  long options = table.Followed(process) ? FollowOptions() : static_cast<long>(PTRACE_O_TRACESYSGOOD);
+  long options = table.OptionsFor(process);
   std::string last = "it has none that sleeps or runs";
   for (const CallCandidate &candidate : candidates) {
     if (HasShadowStack(process, candidate.tid)) {

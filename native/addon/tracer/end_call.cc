@@ -1,6 +1,5 @@
 #include "end_call.h"
 
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -26,10 +25,9 @@ bool Interrupted(const user_regs_struct &r) {
 bool EndBlockedCall(const Target &target, const Gadgets &gadgets, pid_t tid, uint64_t number, uint64_t sp,
                     TraceeTable &table, WaitTimer &timer, HoldDeadline *deadline) {
   pid_t process = target.pid();
-  long options = table.Followed(process) ? FollowOptions() : static_cast<long>(PTRACE_O_TRACESYSGOOD);
   bool ended = false;
   try {
-    Tracee &tracee = table.Attach(process, tid, options);
+    Tracee &tracee = table.Attach(process, tid, table.OptionsFor(process));
     HoldPermit permit(deadline, 2 * kStopLimitNs);
     uint64_t until = MonotonicNanoseconds() + kStopLimitNs;
     timer.Arm(until);

@@ -32,7 +32,7 @@ std::vector<ThreadCopy> SnapshotThreads(const Target &target, TraceeTable &table
   std::vector<ThreadCopy> copies;
   pid_t process = target.pid();
   std::vector<Mapping> maps = ReadMaps(process);
-  long options = table.Followed(process) ? FollowOptions() : static_cast<long>(PTRACE_O_TRACESYSGOOD);
+  long options = table.OptionsFor(process);
   for (const ThreadInfo &info : ListThreadStates(process)) {
     if (info.state == 'Z' || info.state == 'X') continue;
     if (info.state == 'D') {

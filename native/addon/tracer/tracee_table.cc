@@ -127,6 +127,10 @@ void TraceeTable::NoteBirth(const Tracee &maker) {
   }
 }
 
+long TraceeTable::OptionsFor(pid_t process) const {
+  return Followed(process) ? FollowOptions() : static_cast<long>(PTRACE_O_TRACESYSGOOD);
+}
+
 void TraceeTable::Ended(pid_t tid) {
   auto found = tracees_.find(tid);
   if (found == tracees_.end()) return;

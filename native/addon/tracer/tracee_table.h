@@ -42,6 +42,8 @@ class TraceeTable {
   // their tracees (and get those of their children) until the table dies. None is stopped.
   size_t Follow(pid_t process);
   bool Followed(pid_t process) const { return followed_.count(process) != 0; }
+  // For attaching to a thread of a process: those of followed ones keep being followed.
+  long OptionsFor(pid_t process) const;
 
   // From now on followed processes that execute one of these programs are stopped at its entry
   // point, until Resume; those that execute another are let go for good.
