@@ -3,12 +3,10 @@
  * EFAULT. Calls that may fail with EINTR at any time do so, and come again through the hook, which gives the kernel
  * other memory.
  */
-import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { addon, type TracerHandle } from "../addon/addon.js";
-import { listThreads } from "../process/proc.js";
-import { onTarget } from "../session/target_process.js";
-import type { TargetProcess } from "../session/target_process.js";
+import { listThreads, readTaskFile } from "../process/proc.js";
+import { onTarget, type TargetProcess } from "../session/target_process.js";
 
 const mostLooks = 50;
 const lookAgainMs = 2;
@@ -48,26 +46,24 @@ interface BlockedCall {
   readonly sp: bigint;
 }
 
-function readTaskFile(pid: number, tid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/task/${tid}/${file}`, "latin1").trim();
-  } catch {
-    return "";
-  }
-}
-
-/** What a thread waits in (proc(5), /proc/PID/syscall). */
-function blockedCallOf(pid: number, tid: number): BlockedCall | null {
-  const [first = "", ...words] = readTaskFile(pid, tid, "syscall").split(" ");
-  if (!/^\d+$/.test(first) || words.length !== 8) return null;
+/** What a thread waits in (proc(5), /proc/PID/syscall); `running`, or `null` for one that has ended. */
+function blockedCallOf(pid: number, tid: number): BlockedCall | "running" | null {
+  const text = readTaskFile(pid, tid, "syscall");
+  if (text === null) return null;
+  const [first = "", ...words] = text.trim().split(" ");
+  if (!/^\d+$/.test(first) || words.length !== 8) return "running";
   const values = words.map(BigInt);
   let number = Number(first);
   // With the arguments of the call that it goes on with; of those with other numbers only poll is ours.
-  if (number === restartSyscall && /poll/.test(readTaskFile(pid, tid, "wchan"))) number = poll;
+  if (number === restartSyscall && /poll/.test(readTaskFile(pid, tid, "wchan") ?? ""))
+    number = poll;
   return { tid, number, words: values.slice(0, 6), sp: values[6] ?? 0n };
 }
 
-/** Ends each call of the kind whose memory `concerns` us, until every thread was seen in no such call, or only runs. */
+/**
+ * Ends each call of the kind whose memory `concerns` us, until every thread was seen in another, or does nothing but
+ * run. What begins meanwhile must be given other memory.
+ */
 export async function endBlockedCalls(
   tracer: TracerHandle,
   process: TargetProcess,
@@ -81,22 +77,21 @@ export async function endBlockedCalls(
     }
     return false;
   };
-  // What begins from now on is given other memory.
-  const settled = new Set<number>();
-  for (let look = 0; look < mostLooks; look++) {
-    const left = listThreads(pid).filter((tid) => !settled.has(tid));
-    if (left.length === 0) return;
-    for (const tid of left) {
-      const call = blockedCallOf(pid, tid);
-      // It may run, or be about to go on with a call that we have interrupted ourselves.
-      if (call === null) continue;
-      if (!(await isConcerned(call))) {
-        settled.add(tid);
-        continue;
-      }
-      await onTarget(pid, () => addon.tracerEndCall(tracer, handle, tid, call.number, call.sp));
-      addon.faultPoint();
-    }
+  const settles = async (tid: number): Promise<boolean> => {
+    const call = blockedCallOf(pid, tid);
+    // One that runs may be about to go on with a call that we have interrupted ourselves.
+    if (call === "running") return false;
+    if (call === null || !(await isConcerned(call))) return true;
+    await onTarget(pid, () => addon.tracerEndCall(tracer, handle, tid, call.number, call.sp));
+    addon.faultPoint();
+    return false;
+  };
+  let left = listThreads(pid);
+  for (let look = 1; ; look++) {
+    const unsettled = [];
+    for (const tid of left) if (!(await settles(tid))) unsettled.push(tid);
+    left = unsettled;
+    if (left.length === 0 || look === mostLooks) return;
     await pause(lookAgainMs);
   }
 }

@@ -173,8 +173,7 @@ export class RuntimeCalls {
   async convert(set: number, from: Side, what: string): Promise<void> {
     await this.call("polus_runtime_begin", what, [BigInt(set), BigInt(from)]);
     if (exportedSymbol(this.runtime, "polus_runtime_ready") !== null) {
-      while ((await this.call("polus_runtime_ready", what, [BigInt(set), sliceUs])) !== 0)
-        addon.faultPoint();
+      await this.inSlices("polus_runtime_ready", set, what);
       await endBlockedCalls(this.tracer, this.process, (at, size) => this.concerns(at, size));
     }
     await this.finish(set, what);
@@ -204,11 +203,16 @@ export class RuntimeCalls {
     await this.run("polus_runtime_store", [at, 0n, BigInt(bytes.length)], [{ argument: 1, bytes }]);
   }
 
-  /** Until what `begin` or `end` started is done; no thread works for longer than a slice at a time. */
-  async finish(set: number, what: string): Promise<void> {
+  /** Until what `begin` or `end` started is done. */
+  finish(set: number, what: string): Promise<void> {
+    return this.inSlices("polus_runtime_step", set, what);
+  }
+
+  /** Calls what returns 1 until it is done; no thread works for longer than a slice at a time. */
+  private async inSlices(name: string, set: number, what: string): Promise<void> {
     const words = [BigInt(set), sliceUs];
     const step = (repeatMs: number): Promise<number> =>
-      this.call("polus_runtime_step", what, words, [], systemCalls, repeatMs);
+      this.call(name, what, words, [], systemCalls, repeatMs);
     if ((await step(0)) === 0) return;
     // Most sets are done in one slice.
     await this.lookForCalm();

@@ -1,18 +1,9 @@
 /** The threads of a process, as /proc tells. */
-import { readFileSync } from "node:fs";
 import type { ThreadInfo } from "../inspection.js";
-import { listThreads, readThreadName } from "../process/proc.js";
+import { listThreads, readTaskFile, readThreadName } from "../process/proc.js";
 
 /** Ticks of /proc/PID/stat are hundredths of a second on x86-64 (USER_HZ). */
 const nanosecondsPerTick = 10_000_000n;
-
-function readTaskFile(pid: number, tid: number, file: string): string | null {
-  try {
-    return readFileSync(`/proc/${pid}/task/${tid}/${file}`, "latin1");
-  } catch {
-    return null;
-  }
-}
 
 /** Threads that end meanwhile are left out. */
 export function threadsOf(pid: number): ThreadInfo[] {

@@ -91,13 +91,18 @@ export function listThreads(pid: number): number[] {
   }
 }
 
+/** `null` for a thread that has ended. */
+export function readTaskFile(pid: number, tid: number, file: string): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/task/${tid}/${file}`, "latin1");
+  } catch {
+    return null;
+  }
+}
+
 /** Empty for a thread that has ended. */
 export function readThreadName(pid: number, tid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/task/${tid}/comm`, "latin1").replace(/\n$/, "");
-  } catch {
-    return "";
-  }
+  return (readTaskFile(pid, tid, "comm") ?? "").replace(/\n$/, "");
 }
 
 /** Children of every process, by one pass over /proc. */
