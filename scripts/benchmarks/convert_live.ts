@@ -53,7 +53,7 @@ const phases = [
 ] as const;
 
 /** What any third thread makes a program wait for on this machine. */
-async function compute(ms: number): Promise<void> {
+function compute(ms: number): Promise<void> {
   for (const began = performance.now(); performance.now() - began < ms;) continue;
   return Promise.resolve();
 }
