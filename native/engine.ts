@@ -344,6 +344,12 @@ export interface ThreadStack {
 }
 
 /**
+ * How a process's data is stored to. "plain": no two versions are kept coherent; "cold": few stores are caught,
+ * or none that could be made direct; "hot": more will be worth it soon.
+ */
+export type Heat = "plain" | "cold" | "hot";
+
+/**
  * Work on one set of processes. Processes are identified by pidfd and start
  * time from `open` on. Always `close` it (idempotent; nothing stays held).
  */
@@ -396,10 +402,16 @@ export interface Session {
   recover(): Promise<OperationResult>;
 
   /**
-   * Frames of replaced functions that are still on a stack, for all processes of the session. Changed
+   * Frames of replaced functions that are still on a stack, for all processes of the session's trees, or its own. Changed
    * data whose versions nobody needs side by side any more is completed on the way.
    */
-  complete(update: string): Promise<readonly ActiveFrame[]>;
+  complete(update: string, scope?: "process" | "tree"): Promise<readonly ActiveFrame[]>;
+
+  /**
+   * Stores that are caught again and again are made direct ones, in the session's processes or in their trees.
+   * Cheap where there are none; looks at no stack and holds no thread then. Resolves to the hottest that was met.
+   */
+  rewriteHot(scope: "process" | "tree"): Promise<Heat>;
 
   /** Stacks of all threads of one process. */
   stacks(pid: number): Promise<readonly ThreadStack[]>;

@@ -2,6 +2,7 @@
 import type { ProcessInfo, UpdateRequest } from "../../native/engine.js";
 import type { UpdatePlan } from "../plan/plan.js";
 import { waitForCompletion } from "./completion.js";
+import { coolDown } from "./cooling.js";
 import type { RunContext } from "./context.js";
 import type { Execution } from "./execute.js";
 import { applyUpdate, rollBack } from "./operations.js";
@@ -114,6 +115,8 @@ export async function performApply(
   });
   if (update.completeWithinMs !== null) {
     await waitForCompletion(context, session, update, update.completeWithinMs);
+  } else if (context.tended !== true && request.patches.some(({ data }) => data.length > 0)) {
+    await coolDown(context, session, request.scope);
   }
 }
 

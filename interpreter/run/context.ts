@@ -18,6 +18,8 @@ export interface RunContext {
   readonly interruption: Interruption;
   readonly settings: Settings;
   readonly journal: Journal;
+  /** Somebody looks after what is updated as long as it needs it: the run itself need not stay for it. */
+  readonly tended?: boolean;
   /** Tells an error of our own; with its JavaScript stack only where the person asked for it. */
   reportInternal(error: unknown): void;
   /** Loads the native layer on first use. */

@@ -3,7 +3,14 @@
  * moment they are found; what they execute is stopped at its entry point, updated, and let go.
  * One process is updated at a time. While a process is followed no other polus can change it.
  */
-import type { Engine, ProcessInfo, UpdateRequest, Watch, WatchEvent } from "../../native/engine.js";
+import type {
+  Engine,
+  ProcessInfo,
+  Session,
+  UpdateRequest,
+  Watch,
+  WatchEvent,
+} from "../../native/engine.js";
 import { EngineError } from "../../native/engine.js";
 import { diagnoseEngineError } from "../diagnose.js";
 import { Stop, worse, type BadOutcome, type Outcome } from "../outcome.js";
@@ -14,6 +21,7 @@ import { Interruption } from "./interruption.js";
 import { liveExpressions } from "./live_expressions.js";
 import { Sessions } from "./sessions.js";
 import { runsExecutable, wantedExecutable } from "./targets.js";
+import { Tending } from "./tending.js";
 
 /** How often processes are looked for that no followed one has started, milliseconds. */
 const lookAroundMs = 100;
@@ -31,6 +39,8 @@ export class Watcher {
   /** Work on processes, one after another. */
   private queue: Promise<void> = Promise.resolve();
   private watch: Watch | null = null;
+  private readonly tending = new Tending((pid) => this.openOne(pid));
+  private tendingDone = true;
   private updated = 0;
   private worst: BadOutcome | null = null;
   /** An update is finished although the watch is to end, unless it takes long. */
@@ -62,6 +72,7 @@ export class Watcher {
     while (interruption.requestedBy === null) {
       await interruption.sleep(lookAroundMs);
       await this.lookAround();
+      if (this.tendingDone) this.tend();
     }
     const timer = setTimeout(
       () => this.patience.request(interruption.requestedBy ?? ""),
@@ -76,8 +87,26 @@ export class Watcher {
 
   async close(): Promise<void> {
     const { watch } = this;
+    await this.tending.close();
     this.watch = null;
     await watch?.close();
+  }
+
+  private openOne(pid: number): Promise<Session> {
+    if (this.watch === null) throw new Error("the watch is over");
+    return this.watch.open([pid], (event) => this.context.reporter.progress(event));
+  }
+
+  /** After what waits already: one round at a time, so that processes that start come before it. */
+  private tend(): void {
+    this.tendingDone = false;
+    this.later(async () => {
+      try {
+        if (this.watch !== null) await this.tending.round();
+      } finally {
+        this.tendingDone = true;
+      }
+    });
   }
 
   private hear(event: WatchEvent): void {
@@ -85,8 +114,10 @@ export class Watcher {
     switch (event.event) {
       case "born":
         // It has inherited what its parent had; else it may have been born in the middle of it.
-        if (this.states.get(event.parent) === "updated") this.states.set(pid, "updated");
-        else {
+        if (this.states.get(event.parent) === "updated") {
+          this.states.set(pid, "updated");
+          this.later(() => this.tending.inherit(event.parent, pid));
+        } else {
           this.states.set(pid, "followed");
           this.later(() => this.updateRunning(pid));
         }
@@ -94,6 +125,7 @@ export class Watcher {
       case "gone":
         if (event.why === "exec") this.states.set(pid, "starting");
         else this.states.delete(pid);
+        this.later(() => this.tending.forget(pid));
         break;
       case "started":
         this.later(() => this.updateAtStart(pid));
@@ -190,7 +222,7 @@ export class Watcher {
   private async update(pid: number): Promise<string | null> {
     const { watch, engine } = this;
     if (watch === null) return null;
-    const context: RunContext = { ...this.context, interruption: this.patience };
+    const context: RunContext = { ...this.context, interruption: this.patience, tended: true };
     const sessions = new Sessions(
       context,
       { status: (of) => engine.status(of), open: (pids, sink) => watch.open(pids, sink) },
@@ -202,6 +234,10 @@ export class Watcher {
       await verifyAll(context, execution, { recover: true });
       await execute(context, execution, liveExpressions);
       this.states.set(pid, "updated");
+      this.tending.add(
+        pid,
+        execution.plan.updates.map(({ name }) => name),
+      );
       this.updated += 1;
       context.tally.addPids([pid]);
       return info.exe;

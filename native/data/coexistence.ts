@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { addon, type TracerHandle } from "../addon/addon.js";
-import { EngineError, type ActiveFrame, type EventSink } from "../engine.js";
+import { EngineError, type ActiveFrame, type EventSink, type Heat } from "../engine.js";
 import type { DataRecord, PatchRecord, TargetRecord, UpdateRecord } from "../record/record.js";
 import {
   activeCodeOf,
@@ -237,9 +237,10 @@ export class Coexistence {
     return { changed, holds };
   }
 
-  /** Hot stores become direct ones, for as long as two versions are kept coherent. */
-  async rewriteHot(history: HotHistory): Promise<void> {
-    if (this.isCoherent()) await this.sites.rewrite(history);
+  /** Hot stores become direct ones, for as long as two versions are kept coherent; "cold": none is on its way. */
+  async rewriteHot(history: HotHistory): Promise<Heat> {
+    if (!this.isCoherent()) return "plain";
+    return (await this.sites.rewrite(history)) ? "hot" : "cold";
   }
 
   /** The program's code as it was. @throws EngineError refused: it stays as it is, and does no harm */

@@ -7,25 +7,31 @@ import { addon, type EntryChange, type TracerHandle } from "../addon/addon.js";
 import { EngineError, type EventSink } from "../engine.js";
 import { Placement, pageSize } from "../hooks/placement.js";
 import type { LoadedModule } from "../process/modules.js";
-import type { ImageRecord, RuntimeRecord } from "../record/record.js";
+import type { RuntimeRecord } from "../record/record.js";
 import { windowLimitUs } from "../session/prepare.js";
 import { mapAll } from "../session/remote_map.js";
 import { awaitSoleUse } from "../session/sole_use.js";
 import { onMember, type TargetProcess } from "../session/target_process.js";
 import { planStub, type PlannedStub, type StoreCode } from "./site_stub.js";
-import { readHot, readSites, stubSize, writeSite, type Site } from "./site_table.js";
+import { readHot, readSites, stubCodeSize, stubSize, writeSite, type Site } from "./site_table.js";
 import type { RuntimeCalls } from "./runtime_calls.js";
 
-/** From how many caught stores since the last look on an instruction is worth a stub. */
-const worthIt = 500;
+/**
+ * From how many caught stores on an instruction is worth a stub: when they have taken about the time that
+ * rewriting it takes. Counted from the beginning, since a program that traps slow down may never have many at a time.
+ */
+const worthIt = 300;
+/** From how many more since the last look on an instruction is about to be worth it. */
+const warm = 5;
 /** How many are rewritten at a time: each takes a call of the runtime. */
-const atOnce = 8;
+const atOnce = 16;
 /** What is looked at of the program's code: the store and what its jump may cover. */
 const codeLength = 48;
 const reach = 1n << 30n;
 
 /** What one session has seen of a process's hot stores. */
 export interface HotHistory {
+  /** How often an instruction's stores had been caught. */
   readonly seen: Map<bigint, number>;
   /** Tried in vain. */
   readonly impossible: Set<bigint>;
@@ -51,10 +57,13 @@ export class HotSites {
     private readonly onEvent: EventSink,
   ) {}
 
-  /** Rewrites what was hot since the last look. Nothing is lost where it cannot be done. */
-  async rewrite(history: HotHistory): Promise<void> {
-    const hot = this.hotSince(history);
-    if (hot.length === 0) return;
+  /**
+   * Rewrites what is hot. Nothing is lost where it cannot be done.
+   * @returns whether more is hot, or about to be, so that another look is worth it soon
+   */
+  async rewrite(history: HotHistory): Promise<boolean> {
+    const { hot, warming } = this.look(history);
+    if (hot.length === 0) return warming;
     await this.calls.gate(true);
     let rewritten = 0;
     for (const at of hot.slice(0, atOnce)) {
@@ -64,6 +73,7 @@ export class HotSites {
     if (rewritten > 0)
       this.onEvent({ event: "rewritten", pid: this.process.pid, instructions: rewritten });
     else if (this.known().length === 0) await this.calls.gate(false);
+    return warming || hot.length > atOnce;
   }
 
   /** Puts the program's code back. @throws EngineError refused: some of it stays as it is, and does no harm */
@@ -87,15 +97,20 @@ export class HotSites {
     return readSites(this.process.handle, this.runtime).filter((s) => s.known);
   }
 
-  private hotSince({ seen, impossible }: HotHistory): bigint[] {
-    const found: { at: bigint; count: number }[] = [];
+  /** What is worth a stub, the hottest first, and whether anything else is on its way to be. */
+  private look({ seen, impossible }: HotHistory): { hot: bigint[]; warming: boolean } {
+    const rewritten = new Set(this.known().map(({ address }) => address));
+    const hot: { at: bigint; count: number }[] = [];
+    let warming = false;
     for (const [at, count] of readHot(this.process.handle, this.runtime)) {
-      const before = seen.get(at) ?? 0;
+      const since = count - (seen.get(at) ?? 0);
       seen.set(at, count);
-      const since = count >= before ? count - before : count;
-      if (since >= worthIt && !impossible.has(at)) found.push({ at, count: since });
+      if (rewritten.has(at) || impossible.has(at)) continue;
+      if (count >= worthIt) hot.push({ at, count });
+      else if (since >= warm) warming = true;
     }
-    return found.sort((a, b) => b.count - a.count).map(({ at }) => at);
+    hot.sort((a, b) => b.count - a.count);
+    return { hot: hot.map(({ at }) => at), warming };
   }
 
   private async rewriteOne(at: bigint): Promise<boolean> {
@@ -144,23 +159,29 @@ export class HotSites {
     });
   }
 
-  /** The store's code, if it is the file's, or one of our images'. */
+  /** The store's code, if it is the file's, one of our images', or what a stub executes of the program's. */
   private candidateAt(at: bigint): Candidate | null {
+    const sites = readSites(this.process.handle, this.runtime);
+    const inside = sites.find((s) => s.stub !== 0n && at >= s.stub && at < s.stub + stubSize);
+    if (inside !== undefined) return this.inCode(at, inside.stub, stubCodeSize);
     const module = this.process.modules.find((m) => at >= m.info.start && at < m.info.end);
-    if (module !== undefined) return this.inModule(module, at);
+    if (module !== undefined) return this.inModule(module, at, sites);
     const image = this.process
       .record()
       .images.find(({ base, size }) => at >= base && at < base + size);
     return image === undefined || image.digest === this.runtime.digest
       ? null
-      : this.inImage(image, at);
+      : this.inCode(at, image.base, image.size);
   }
 
-  private inModule(module: LoadedModule, at: bigint): Candidate | null {
+  private inModule(module: LoadedModule, at: bigint, sites: readonly Site[]): Candidate | null {
     const text = module.info.text.find((range) => at >= range.start && at < range.end);
     if (text === undefined) return null;
     const next = addon.nextFunctionStart(module.handle, at);
-    const end = next > at && next < text.end ? next : text.end;
+    // What is rewritten already stays as it is.
+    const rewritten = sites.filter((s) => s.known && s.address > at).map((s) => s.address);
+    const ends = [next, text.end, ...rewritten].filter((one) => one > at);
+    const end = ends.reduce((least, one) => (one < least ? one : least));
     const length = Number(end - at) < codeLength ? Number(end - at) : codeLength;
     const code = addon.fileBytes(module.handle, at, length);
     // Redirected functions begin with jumps of ours.
@@ -174,8 +195,8 @@ export class HotSites {
     };
   }
 
-  /** What jumps where in a patch is not known: its store must be as long as the jump. */
-  private inImage({ base, size }: ImageRecord, at: bigint): Candidate {
+  /** What jumps where in a patch or in a stub is not known: a store in it must be as long as the jump. */
+  private inCode(at: bigint, base: bigint, size: bigint): Candidate {
     const most = Number(base + size - at);
     const code = addon.readMemorySome(
       this.process.handle,

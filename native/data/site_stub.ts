@@ -17,12 +17,11 @@ import { jumpLength } from "../hooks/entries.js";
 import { Encoder } from "../hooks/encoder.js";
 import { codeOf } from "../process/modules.js";
 import { pageSize } from "../hooks/placement.js";
-import { stubSize, type SitePlan } from "./site_table.js";
+import { stubCodeSize, stubSize, type SitePlan } from "./site_table.js";
 
-const entryAt = 112;
+const entryAt = Number(stubCodeSize);
 const siteAt = 120;
 const redZone = 128;
-const longest = 15;
 
 /** A store of the program. */
 export interface StoreCode {
@@ -68,7 +67,7 @@ export function planStub(
 ): PlannedStub | null {
   const { address, code } = store;
   const last = address + BigInt(jumpLength) - 1n;
-  if (code.length < longest || address / pageSize !== last / pageSize) return null;
+  if (code.length < jumpLength || address / pageSize !== last / pageSize) return null;
   try {
     const encoder = new Encoder(stub);
     encoder.moveStack(-redZone);

@@ -5,11 +5,15 @@ import { exportedSymbol } from "./control_block.js";
 
 /** `POLUS_STUB_SIZE`. */
 export const stubSize = 128n;
-export const mostSites = 64;
+/** Of them code; the rest are addresses. */
+export const stubCodeSize = 112n;
 export const mostMoved = 16;
 const siteSize = 152;
 const hotSize = 16;
-const mostHot = 64;
+/** Of a runtime that does not say. */
+const entriesOnce = 64;
+/** Beyond this the runtime cannot be trusted. */
+const mostEntries = 1 << 16;
 
 /** Offsets in `struct polus_site`. */
 const at = {
@@ -39,12 +43,23 @@ export interface Site {
   readonly hits: number;
 }
 
+/** How many sites and hot addresses the tables hold. */
+function tableSizes(target: TargetHandle, runtime: RuntimeRecord): readonly [number, number] {
+  const sizes = exportedSymbol(runtime, "polus_table_sizes");
+  if (sizes === null) return [entriesOnce, entriesOnce];
+  const bytes = addon.readMemory(target, sizes, 16);
+  const size = (offset: number): number =>
+    Math.min(Number(bytes.readBigUInt64LE(offset)), mostEntries);
+  return [size(0), size(8)];
+}
+
 /** All entries; none for the runtime of an older polus, which rewrites nothing. */
 export function readSites(target: TargetHandle, runtime: RuntimeRecord): readonly Site[] {
   const table = exportedSymbol(runtime, "polus_sites");
   if (table === null) return [];
-  const bytes = addon.readMemory(target, table, mostSites * siteSize);
-  return Array.from({ length: mostSites }, (_, number): Site => {
+  const [length] = tableSizes(target, runtime);
+  const bytes = addon.readMemory(target, table, length * siteSize);
+  return Array.from({ length }, (_, number): Site => {
     const one = bytes.subarray(number * siteSize, (number + 1) * siteSize);
     const replaced = Math.min(Number(one.readBigUInt64LE(at.replaced)), at.moved - at.original);
     return {
@@ -91,7 +106,8 @@ export function writeSite(target: TargetHandle, entry: bigint, plan: SitePlan): 
 export function readHot(target: TargetHandle, runtime: RuntimeRecord): ReadonlyMap<bigint, number> {
   const table = exportedSymbol(runtime, "polus_hot");
   if (table === null) return new Map();
-  const bytes = addon.readMemory(target, table, mostHot * hotSize);
+  const [, length] = tableSizes(target, runtime);
+  const bytes = addon.readMemory(target, table, length * hotSize);
   const hot = new Map<bigint, number>();
   for (let offset = 0; offset < bytes.length; offset += hotSize) {
     const address = bytes.readBigUInt64LE(offset);
@@ -100,7 +116,8 @@ export function readHot(target: TargetHandle, runtime: RuntimeRecord): ReadonlyM
   return hot;
 }
 
-/** The site whose stub holds an address of code. */
+/** The site of the program's code whose stub holds an address; what a stub executes may have one of its own. */
 export function siteOfStub(sites: readonly Site[], pc: bigint): Site | null {
-  return sites.find((s) => s.stub !== 0n && pc >= s.stub && pc < s.stub + stubSize) ?? null;
+  const site = sites.find((s) => s.stub !== 0n && pc >= s.stub && pc < s.stub + stubSize);
+  return site === undefined ? null : (siteOfStub(sites, site.address) ?? site);
 }

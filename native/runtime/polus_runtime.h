@@ -100,12 +100,15 @@ extern POLUS_EXPORT struct polus_lock polus_lock;
  */
 extern POLUS_EXPORT const uint64_t polus_stops[2];
 
+/** Entries of `polus_sites` and of `polus_hot`; a runtime that does not say has 64 of each. */
+extern POLUS_EXPORT const uint64_t polus_table_sizes[2];
+
 /** How often stores at an address were caught. Addresses that are rare give way to others. */
 struct polus_hot {
   uint64_t address; /* of the instruction; 0: none */
   uint64_t count;
 };
-#define POLUS_MOST_HOT 64
+#define POLUS_MOST_HOT 512
 extern POLUS_EXPORT struct polus_hot polus_hot[POLUS_MOST_HOT];
 
 /**
@@ -134,7 +137,7 @@ enum polus_site_state {
   POLUS_SITE_FREE = 0,
   POLUS_SITE_KNOWN = 1, /* the jump may be in place, or not */
 };
-#define POLUS_MOST_SITES 64
+#define POLUS_MOST_SITES 256
 extern POLUS_EXPORT struct polus_site polus_sites[POLUS_MOST_SITES];
 
 /** Where stubs go. Not a C function. */

@@ -14,18 +14,30 @@ enum { LONGEST = 15 };
 
 struct polus_hot polus_hot[POLUS_MOST_HOT];
 struct polus_site polus_sites[POLUS_MOST_SITES];
+const uint64_t polus_table_sizes[2] = {POLUS_MOST_SITES, POLUS_MOST_HOT};
 
 static struct prepared prepared[POLUS_MOST_SITES];
+/* Sites from here on were never used. */
+static unsigned used;
+
+/* An address may stand in any place of its group: a program of many hot stores keeps them all. */
+enum { GROUP = 8 };
 
 void sites_note(uint64_t instruction) {
-  struct polus_hot *hot = &polus_hot[(instruction * UINT64_C(0x9e3779b97f4a7c15) >> 40) % POLUS_MOST_HOT];
-  if (hot->address == instruction) {
-    hot->count++;
-  } else if (hot->count < 2) {
-    hot->address = instruction;
-    hot->count = 1;
+  uint64_t hash = instruction * UINT64_C(0x9e3779b97f4a7c15) >> 40;
+  struct polus_hot *group = &polus_hot[hash % (POLUS_MOST_HOT / GROUP) * GROUP], *rarest = group;
+  for (struct polus_hot *hot = group; hot < group + GROUP; hot++) {
+    if (hot->address == instruction) {
+      hot->count++;
+      return;
+    }
+    if (hot->count < rarest->count) rarest = hot;
+  }
+  if (rarest->count < 2) {
+    rarest->address = instruction;
+    rarest->count = 1;
   } else {
-    hot->count -= hot->count / 64 + 1;
+    rarest->count -= rarest->count / 64 + 1;
   }
 }
 
@@ -134,6 +146,7 @@ long polus_runtime_site(uint64_t address, const uint8_t *code, size_t size, uint
     site->stub = stub;
     site->hits = 0;
     site->state = POLUS_SITE_KNOWN;
+    if (number >= used) used = (unsigned)number + 1;
     polus_control.rewritten++;
     result = number;
   }
@@ -142,14 +155,14 @@ long polus_runtime_site(uint64_t address, const uint8_t *code, size_t size, uint
 }
 
 int sites_replace(uint64_t instruction) {
-  for (unsigned i = 0; polus_control.rewritten > 0 && i < POLUS_MOST_SITES; i++) {
+  for (unsigned i = 0; polus_control.rewritten > 0 && i < used; i++) {
     if (polus_sites[i].state == POLUS_SITE_KNOWN && polus_sites[i].address == instruction) return 1;
   }
   return 0;
 }
 
 uint64_t sites_continue(uint64_t pc) {
-  for (unsigned i = 0; polus_control.rewritten > 0 && i < POLUS_MOST_SITES; i++) {
+  for (unsigned i = 0; polus_control.rewritten > 0 && i < used; i++) {
     const struct polus_site *site = &polus_sites[i];
     uint64_t offset = pc - site->address;
     if (site->state != POLUS_SITE_KNOWN || offset == 0 || offset >= site->replaced) continue;
@@ -160,13 +173,25 @@ uint64_t sites_continue(uint64_t pc) {
   return pc;
 }
 
-uint64_t sites_program_counter(uint64_t pc) {
-  for (unsigned i = 0; i < POLUS_MOST_SITES; i++) {
+/* Whether an address is that of a copy in a stub; then it becomes that of the instruction itself. */
+static int leave_stub(uint64_t *pc) {
+  for (unsigned i = 0; i < used; i++) {
     const struct polus_site *site = &polus_sites[i];
-    if (site->stub == 0 || pc - site->stub >= POLUS_STUB_SIZE) continue;
+    if (site->stub == 0 || *pc - site->stub >= POLUS_STUB_SIZE) continue;
     for (unsigned k = 0; k < POLUS_MOST_MOVED; k++) {
-      if (site->moved[k].stub != 0 && pc == site->stub + site->moved[k].stub) return site->address + site->moved[k].program;
+      if (site->moved[k].stub == 0 || *pc != site->stub + site->moved[k].stub) continue;
+      *pc = site->address + site->moved[k].program;
+      return 1;
     }
+  }
+  return 0;
+}
+
+/* What a stub executes of the program's may have a stub of its own, and so on. */
+enum { DEEPEST = 16 };
+
+uint64_t sites_program_counter(uint64_t pc) {
+  for (int depth = 0; depth < DEEPEST && leave_stub(&pc); depth++) {
   }
   return pc;
 }

@@ -4,7 +4,7 @@ import type { TracerHandle } from "../addon/addon.js";
 import { Coexistence, type Settled } from "../data/coexistence.js";
 import { newHistory, type HotHistory } from "../data/hot_sites.js";
 import type { PlannedSet } from "../data/items.js";
-import { EngineError, type ActiveFrame, type EventSink } from "../engine.js";
+import { EngineError, type ActiveFrame, type EventSink, type Heat } from "../engine.js";
 import { undoTo, whileAlive, type TargetProcess } from "./target_process.js";
 
 /** Milliseconds between the looks of `settleSoon`; stores that are caught are counted meanwhile. */
@@ -30,8 +30,8 @@ export interface ChangingData {
    * something holds still.
    */
   settleSoon(processes: readonly TargetProcess[]): Promise<readonly StillHeld[]>;
-  /** Rewrites stores that were caught often since the last time. A failure is no reason to fail. */
-  rewriteHot(process: TargetProcess): Promise<void>;
+  /** Rewrites stores that are caught often. A failure is no reason to fail. */
+  rewriteHot(process: TargetProcess): Promise<Heat>;
   /** Before code changes: rewritten stores may lie where it does. @throws EngineError */
   restoreCode(process: TargetProcess): Promise<void>;
   /** Forgets data of rolled-back updates. @throws EngineError */
@@ -96,9 +96,10 @@ export function changingData(
       const history = histories.get(process) ?? newHistory();
       histories.set(process, history);
       try {
-        await within(process, undefined, (data) => data.rewriteHot(history));
+        return await within<Heat>(process, "plain", (data) => data.rewriteHot(history));
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
+        return "cold";
       }
     },
     restoreCode: (process) => within(process, undefined, (data) => data.restoreCode()),

@@ -6,6 +6,7 @@ import {
   type ActiveFrame,
   type ApplyStep,
   type EventSink,
+  type Heat,
   type Inspection,
   type OperationResult,
   type ProcessInfo,
@@ -378,11 +379,14 @@ export class EngineSession implements Session {
     return recoverAll(this.scopeOf("tree"), this.modules, means, this.onEvent);
   }
 
-  async complete(update: string): Promise<readonly ActiveFrame[]> {
+  async complete(
+    update: string,
+    scope: "process" | "tree" = "tree",
+  ): Promise<readonly ActiveFrame[]> {
     const tracer = this.openTracer();
     try {
       const frames: ActiveFrame[] = [];
-      for (const member of this.scopeOf("tree")) {
+      for (const member of this.scopeOf(scope)) {
         if (member.control === null || !member.alive) continue;
         try {
           const { holds } = await exclusively([member], async () => {
@@ -402,6 +406,18 @@ export class EngineSession implements Session {
     } finally {
       this.closeTracer();
     }
+  }
+
+  async rewriteHot(scope: "process" | "tree"): Promise<Heat> {
+    const found: Heat[] = [];
+    for (const member of this.scopeOf(scope)) {
+      if (member.control === null || !member.alive) continue;
+      const heat = await whileAlive(member, () =>
+        exclusively([member], () => this.data.rewriteHot(member)),
+      );
+      found.push(heat ?? "plain");
+    }
+    return (["hot", "cold"] as const).find((heat) => found.includes(heat)) ?? "plain";
   }
 
   async stacks(pid: number): Promise<readonly ThreadStack[]> {

@@ -412,6 +412,10 @@ class FakeSession implements Session {
     return [{ pid, tid: pid + 1, function: "serve", patch: "p" }];
   }
 
+  async rewriteHot(): ReturnType<Session["rewriteHot"]> {
+    return "plain";
+  }
+
   async inspect(pid: number): ReturnType<Session["inspect"]> {
     return this.engine.inspectionOf(this.engine.process(pid));
   }

@@ -24,6 +24,7 @@ TracerThread::~TracerThread() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     ending_ = true;
+    asked_.store(true, std::memory_order_release);
   }
   changed_.notify_all();
   thread_.join();
@@ -47,6 +48,7 @@ void TracerThread::GiveSignOfLife(const TraceeTable &table) {
 void TracerThread::Submit(std::function<void(TracerContext &)> job) {
   std::lock_guard<std::mutex> lock(mutex_);
   jobs_.push_back(std::move(job));
+  asked_.store(true, std::memory_order_release);
   changed_.notify_all();
   // Out of a wait for tracees, too. One that comes too early is made good by the idle tick.
   WaitTimer::InstallHandler();
@@ -68,6 +70,7 @@ void TracerThread::Main() {
       if (!jobs_.empty()) {
         job = std::move(jobs_.front());
         jobs_.pop_front();
+        asked_.store(ending_ || !jobs_.empty(), std::memory_order_release);
       } else if (ending_) {
         return;
       }
@@ -77,8 +80,9 @@ void TracerThread::Main() {
       job(context);
       continue;
     }
+    // A program that is stopped all the time, by signals of its own, is let go on as soon as can be.
     context.timer.Arm(MonotonicNanoseconds() + kIdleTickNs);
-    context.table.SettleNext();
+    while (context.table.SettleNext() && !asked_.load(std::memory_order_acquire)) GiveSignOfLife(context.table);
     context.timer.Disarm();
   }
 }

@@ -1,6 +1,7 @@
 // The one thread from which all of a session's ptrace requests come, and its queue.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -58,6 +59,7 @@ class TracerThread {
   std::condition_variable changed_;
   std::deque<std::function<void(TracerContext &)>> jobs_;
   bool ending_ = false;
+  std::atomic<bool> asked_{false};  // there is a job, or it is to end
   std::unique_ptr<WatchdogProcess> start_watchdog_;
   std::thread thread_;  // last: starts when the rest stands
 };
