@@ -487,6 +487,8 @@ export interface Addon {
     module: ModuleHandle,
     ranges: readonly { readonly start: bigint; readonly end: bigint }[],
   ): { readonly range: number; readonly from: bigint; readonly to: bigint }[];
+  /** Starts of the instructions in [start, end), in order, `start` being one; `null` unless one ends at `end`. */
+  instructionsIn(module: ModuleHandle, start: bigint, end: bigint): bigint[] | null;
   /**
    * Ranges between functions that overlap [start, end), hold nothing but nops and int3, and that
    * nothing executes.

@@ -48,6 +48,14 @@ interface Candidate {
   readonly end: bigint;
 }
 
+interface Place {
+  readonly site: Site;
+  /** `null`: to be made. */
+  readonly stub: bigint | null;
+  /** It served this store before. */
+  readonly isUsed: boolean;
+}
+
 export class HotSites {
   constructor(
     private readonly tracer: TracerHandle,
@@ -82,11 +90,11 @@ export class HotSites {
     const sites = this.known();
     if (sites.length === 0) return;
     const changes = sites.flatMap((site): EntryChange[] => {
-      const now = addon.readMemorySome(handle, site.address, site.original.length);
+      const now = addon.readMemorySome(handle, site.jumpAt, site.original.length);
       // Never written, or its library has been unloaded.
       if (site.original.length === 0 || now.length < site.original.length) return [];
       if (now[0] !== 0xe9 || now.equals(site.original)) return [];
-      return [{ address: site.address, expected: now, bytes: site.original, moves: [] }];
+      return [{ address: site.jumpAt, expected: now, bytes: site.original, moves: [] }];
     });
     if (changes.length > 0) await this.install(changes);
     for (const { number } of sites) await this.calls.forgetSite(number);
@@ -123,6 +131,11 @@ export class HotSites {
       const entry = this.calls.symbol("polus_site_entry");
       const planned = planStub(candidate.store, stub, { entry, site: place.site.entry });
       if (planned === null) return false;
+      // A thread may be in it still.
+      const { handle } = this.process;
+      if (place.stub !== null && place.isUsed)
+        if (!addon.readMemory(handle, stub, planned.bytes.length).equals(planned.bytes))
+          return false;
       return await this.put(candidate.store, place.site, stub, planned);
     } catch (error) {
       if (error instanceof EngineError && this.process.alive) return false;
@@ -142,13 +155,14 @@ export class HotSites {
     const number = await this.calls.site(store.address, store.code, stub);
     try {
       if (number !== site.number) return false;
-      writeSite(handle, site.entry, planned.plan);
+      writeSite(handle, this.runtime, site.entry, planned.plan);
       addon.faultPoint();
       await this.install([planned.change]);
       return true;
     } finally {
-      const now = addon.readMemorySome(handle, store.address, planned.plan.original.length);
-      if (now.equals(planned.plan.original)) await this.calls.forgetSite(number);
+      const { original } = planned.plan;
+      const now = addon.readMemorySome(handle, planned.change.address, original.length);
+      if (now.equals(original)) await this.calls.forgetSite(number);
     }
   }
 
@@ -179,7 +193,7 @@ export class HotSites {
     if (text === undefined) return null;
     const next = addon.nextFunctionStart(module.handle, at);
     // What is rewritten already stays as it is.
-    const rewritten = sites.filter((s) => s.known && s.address > at).map((s) => s.address);
+    const rewritten = sites.filter((s) => s.known && s.jumpAt > at).map((s) => s.jumpAt);
     const ends = [next, text.end, ...rewritten].filter((one) => one > at);
     const end = ends.reduce((least, one) => (one < least ? one : least));
     const length = Number(end - at) < codeLength ? Number(end - at) : codeLength;
@@ -189,10 +203,26 @@ export class HotSites {
     const isJumpFree = (from: bigint, to: bigint): boolean =>
       addon.branchesInto(module.handle, [{ start: from, end: to }]).length === 0;
     return {
-      store: { address: at, code, isJumpFree },
+      store: { address: at, code, isJumpFree, lead: (least) => this.leadTo(module, at, least) },
       start: module.info.start,
       end: module.info.end,
     };
+  }
+
+  /** Where the function's instructions can be told apart from its start on. */
+  private leadTo(module: LoadedModule, at: bigint, least: number): Buffer | null {
+    // A stub may lead back to the store, which must not come to lie inside a jump.
+    const sites = readSites(this.process.handle, this.runtime);
+    if (sites.some((s) => s.stub !== 0n && s.address < at && at - s.address < codeLength))
+      return null;
+    const start = addon.symbolAt(module.handle, at)?.address;
+    if (start === undefined || start >= at) return null;
+    const starts = addon.instructionsIn(module.handle, start, at);
+    const from = starts?.findLast((one) => at - one >= least);
+    if (from === undefined) return null;
+    const code = addon.fileBytes(module.handle, from, Number(at - from));
+    const now = addon.readMemorySome(this.process.handle, from, code.length);
+    return now.equals(code) ? code : null;
   }
 
   /** What jumps where in a patch or in a stub is not known: a store in it must be as long as the jump. */
@@ -204,7 +234,7 @@ export class HotSites {
       most < codeLength ? most : codeLength,
     );
     return {
-      store: { address: at, code, isJumpFree: () => false },
+      store: { address: at, code, isJumpFree: () => false, lead: () => null },
       start: base,
       end: base + size,
     };
@@ -214,12 +244,12 @@ export class HotSites {
    * A place in the table, with a stub where one can be used. A thread may still be on its way out of any
    * stub that was ever used: it serves the same instruction again, and no other.
    */
-  private placeFor(candidate: Candidate): { site: Site; stub: bigint | null } | null {
+  private placeFor(candidate: Candidate): Place | null {
     const sites = readSites(this.process.handle, this.runtime);
     const { address } = candidate.store;
     if (sites.some((s) => s.known && s.address === address)) return null;
     const again = sites.find((s) => !s.known && s.stub !== 0n && s.address === address);
-    if (again !== undefined) return { site: again, stub: again.stub };
+    if (again !== undefined) return { site: again, stub: again.stub, isUsed: true };
     const fresh = sites.find((s) => s.stub === 0n);
     if (fresh === undefined) return null;
     const taken = new Set(sites.map((s) => s.stub));
@@ -227,12 +257,12 @@ export class HotSites {
       const distance = s.stub > address ? s.stub - address : address - s.stub;
       return s.stub !== 0n && distance < reach;
     });
-    if (near === undefined) return { site: fresh, stub: null };
+    if (near === undefined) return { site: fresh, stub: null, isUsed: false };
     const page = near.stub & ~(pageSize - 1n);
     for (let stub = page; stub < page + pageSize; stub += stubSize) {
-      if (!taken.has(stub)) return { site: fresh, stub };
+      if (!taken.has(stub)) return { site: fresh, stub, isUsed: false };
     }
-    return { site: fresh, stub: null };
+    return { site: fresh, stub: null, isUsed: false };
   }
 
   private async newStub({ start, end }: Candidate): Promise<bigint> {

@@ -9,6 +9,7 @@
  *            jmp rest
  *   behind:  lea 128(%rsp),%rsp
  *   rest:    what else the jump stands on, and back
+ *   lead:    where the jump stands before the store: what it stands on, and to the beginning
  *       112: polus_site_entry's address
  *       120: the site's entry in the runtime's table
  */
@@ -30,6 +31,11 @@ export interface StoreCode {
   readonly code: Buffer;
   /** True if nothing jumps behind the first byte of [start, end). */
   readonly isJumpFree: (start: bigint, end: bigint) => boolean;
+  /**
+   * The instructions right before it, `least` bytes or more, for a jump that has no room behind its beginning;
+   * `null` if they are not known.
+   */
+  readonly lead: (least: number) => Buffer | null;
 }
 
 export interface PlannedStub {
@@ -38,15 +44,10 @@ export interface PlannedStub {
   readonly change: EntryChange;
 }
 
-function relocated(store: StoreCode, from: number, minimum: number, destination: bigint) {
-  const room = store.code.length - from;
-  return addon.relocateEntry(store.code.subarray(from), {
-    address: store.address + BigInt(from),
-    minimum,
-    room,
-    size: room,
-    destination,
-  });
+/** As many instructions as take `minimum` bytes, for another place, and a jump to what follows them. */
+function relocated(address: bigint, code: Buffer, minimum: number, destination: bigint) {
+  const room = code.length;
+  return addon.relocateEntry(code, { address, minimum, room, size: room, destination });
 }
 
 /** `call rel32` and `call *operand`, with what prefixes compilers give them. */
@@ -59,65 +60,126 @@ function isCall(code: Buffer, offset: number): boolean {
   return code[at] === 0xe8 || (code[at] === 0xff && (extension === 2 || extension === 3));
 }
 
-/** `null`: no jump can stand there. */
-export function planStub(
-  store: StoreCode,
+interface InRuntime {
+  readonly entry: bigint;
+  readonly site: bigint;
+}
+
+/** `null`: no jump can stand there, nor a little before it. */
+export function planStub(store: StoreCode, stub: bigint, runtime: InRuntime): PlannedStub | null {
+  return planBehind(store, stub, runtime) ?? planBefore(store, stub, runtime);
+}
+
+/** All that leads to the store, up to where it has been performed, and may be called for `instead`. */
+function beginning(encoder: Encoder, store: StoreCode, stub: bigint) {
+  encoder.moveStack(-redZone);
+  encoder.callThrough(stub + BigInt(entryAt));
+  encoder.jumpThroughStack(-16);
+  const instead = encoder.here;
+  encoder.moveStack(redZone);
+  const copyAt = encoder.here;
+  const copy = relocated(store.address, store.code, 1, copyAt);
+  // Without the jump back behind the instruction.
+  encoder.copied(copy.code.subarray(0, copy.code.length - jumpLength));
+  const behind = encoder.here + 2n;
+  encoder.shortJump(behind + 8n);
+  encoder.moveStack(redZone);
+  return { instead, copyAt, length: copy.length, behind };
+}
+
+/** What is written where. @throws RangeError if the stub has no room for it */
+function planned(
+  encoder: Encoder,
   stub: bigint,
-  runtime: { readonly entry: bigint; readonly site: bigint },
-): PlannedStub | null {
+  runtime: InRuntime,
+  jump: { readonly at: bigint; readonly to: bigint; readonly original: Buffer },
+  site: Omit<SitePlan, "original">,
+): PlannedStub {
+  const bytes = Buffer.alloc(Number(stubSize), 0xcc);
+  if (encoder.bytes().length > entryAt) throw new RangeError("the stub is too small");
+  bytes.set(encoder.bytes());
+  bytes.writeBigUInt64LE(runtime.entry, entryAt);
+  bytes.writeBigUInt64LE(runtime.site, siteAt);
+  const code = new Encoder(jump.at);
+  code.jump(jump.to);
+  return {
+    bytes,
+    plan: { ...site, original: jump.original },
+    change: {
+      address: jump.at,
+      expected: jump.original,
+      bytes: code.bytes(),
+      moves: site.moved
+        .filter(([, program]) => program > 0 && program < jumpLength)
+        .map(([place, program]) => [jump.at + BigInt(program), stub + BigInt(place)] as const),
+    },
+  };
+}
+
+/** Where a store is shorter than a jump: in place of what comes before it, and of the store. */
+function planBefore(store: StoreCode, stub: bigint, runtime: InRuntime): PlannedStub | null {
+  try {
+    const encoder = new Encoder(stub);
+    const { instead, copyAt, length, behind } = beginning(encoder, store, stub);
+    encoder.jump(store.address + BigInt(length));
+    const before = store.lead(Math.max(1, jumpLength - length));
+    if (before === null) return null;
+    const at = store.address - BigInt(before.length);
+    const last = at + BigInt(jumpLength) - 1n;
+    if (at / pageSize !== last / pageSize || !store.isJumpFree(at + 1n, last + 1n)) return null;
+    const code = Buffer.concat([before, store.code]);
+    const to = encoder.here;
+    const lead = relocated(at, code, before.length, to);
+    if (lead.length !== before.length) return null;
+    if (lead.boundaries.some(([original]) => isCall(code, original))) return null;
+    encoder.copied(lead.code.subarray(0, lead.code.length - jumpLength));
+    encoder.jump(stub);
+    const moved = lead.boundaries.map(([original, place]): [number, number] => [
+      Number(to - stub) + place,
+      original,
+    ]);
+    moved.push([Number(copyAt - stub), before.length]);
+    const jump = { at, to, original: Buffer.from(code.subarray(0, jumpLength)) };
+    return planned(encoder, stub, runtime, jump, { instead, behind, before: before.length, moved });
+  } catch (error) {
+    return noStub(error);
+  }
+}
+
+/** Out of reach of a displacement, or no code that can be moved. */
+function noStub(error: unknown): null {
+  if (error instanceof RangeError || codeOf(error) !== null) return null;
+  throw error;
+}
+
+function planBehind(store: StoreCode, stub: bigint, runtime: InRuntime): PlannedStub | null {
   const { address, code } = store;
   const last = address + BigInt(jumpLength) - 1n;
   if (code.length < jumpLength || address / pageSize !== last / pageSize) return null;
   try {
     const encoder = new Encoder(stub);
-    encoder.moveStack(-redZone);
-    encoder.callThrough(stub + BigInt(entryAt));
-    encoder.jumpThroughStack(-16);
-    const instead = encoder.here;
-    encoder.moveStack(redZone);
-    const copyAt = encoder.here;
-    const copy = relocated(store, 0, 1, copyAt);
-    // Without the jump back behind the instruction.
-    encoder.copied(copy.code.subarray(0, copy.code.length - jumpLength));
-    if (copy.length < jumpLength && !store.isJumpFree(address + 1n, last + 1n)) return null;
-    const behind = encoder.here + 2n;
-    encoder.shortJump(behind + 8n);
-    encoder.moveStack(redZone);
+    const { instead, copyAt, length, behind } = beginning(encoder, store, stub);
+    if (length < jumpLength && !store.isJumpFree(address + 1n, last + 1n)) return null;
     const restAt = encoder.here;
     const moved: [number, number][] = [[Number(copyAt - stub), 0]];
-    if (copy.length < jumpLength) {
-      const rest = relocated(store, copy.length, jumpLength - copy.length, restAt);
+    if (length < jumpLength) {
+      const rest = relocated(
+        address + BigInt(length),
+        code.subarray(length),
+        jumpLength - length,
+        restAt,
+      );
       // A thread would be inside the call for long, and its unwinder knows nothing of the stub.
-      if (rest.boundaries.some(([original]) => isCall(code, copy.length + original))) return null;
+      if (rest.boundaries.some(([original]) => isCall(code, length + original))) return null;
       encoder.copied(rest.code);
       for (const [original, place] of rest.boundaries)
-        moved.push([Number(restAt - stub) + place, copy.length + original]);
+        moved.push([Number(restAt - stub) + place, length + original]);
     } else {
-      encoder.jump(address + BigInt(copy.length));
+      encoder.jump(address + BigInt(length));
     }
-    const bytes = Buffer.alloc(Number(stubSize), 0xcc);
-    if (encoder.bytes().length > entryAt) return null;
-    bytes.set(encoder.bytes());
-    bytes.writeBigUInt64LE(runtime.entry, entryAt);
-    bytes.writeBigUInt64LE(runtime.site, siteAt);
-    const jump = new Encoder(address);
-    jump.jump(stub);
-    const original = Buffer.from(code.subarray(0, jumpLength));
-    return {
-      bytes,
-      plan: { original, instead, behind, moved },
-      change: {
-        address,
-        expected: original,
-        bytes: jump.bytes(),
-        moves: moved
-          .filter(([, program]) => program > 0 && program < jumpLength)
-          .map(([place, program]) => [address + BigInt(program), stub + BigInt(place)] as const),
-      },
-    };
+    const jump = { at: address, to: stub, original: Buffer.from(code.subarray(0, jumpLength)) };
+    return planned(encoder, stub, runtime, jump, { instead, behind, before: 0, moved });
   } catch (error) {
-    // Out of reach of a displacement, or no code that can be moved.
-    if (error instanceof RangeError || codeOf(error) !== null) return null;
-    throw error;
+    return noStub(error);
   }
 }

@@ -8,7 +8,8 @@ export const stubSize = 128n;
 /** Of them code; the rest are addresses. */
 export const stubCodeSize = 112n;
 export const mostMoved = 16;
-const siteSize = 152;
+/** Of a runtime that does not say; its jumps stand at the stores. */
+const siteSizeOnce = 152;
 const hotSize = 16;
 /** Of a runtime that does not say. */
 const entriesOnce = 64;
@@ -26,6 +27,7 @@ const at = {
   hits: 48,
   original: 56,
   moved: 88,
+  before: 152,
 } as const;
 
 /** `struct polus_site`. */
@@ -33,9 +35,13 @@ export interface Site {
   readonly number: number;
   /** Of the entry in the table. */
   readonly entry: bigint;
-  /** A jump stands at `address`, or is about to. */
+  /** A jump stands at `jumpAt`, or is about to. */
   readonly known: boolean;
+  /** Of the store. */
   readonly address: bigint;
+  readonly jumpAt: bigint;
+  /** In the stub. */
+  readonly jumpTo: bigint;
   /** What the jump stands on. */
   readonly original: Buffer;
   /** 0n: the entry was never used. */
@@ -43,35 +49,52 @@ export interface Site {
   readonly hits: number;
 }
 
-/** How many sites and hot addresses the tables hold. */
-function tableSizes(target: TargetHandle, runtime: RuntimeRecord): readonly [number, number] {
+/** How many sites and hot addresses the tables hold, and bytes of a site. */
+function tableSizes(
+  target: TargetHandle,
+  runtime: RuntimeRecord,
+): readonly [sites: number, hot: number, siteSize: number] {
   const sizes = exportedSymbol(runtime, "polus_table_sizes");
-  if (sizes === null) return [entriesOnce, entriesOnce];
-  const bytes = addon.readMemory(target, sizes, 16);
+  if (sizes === null) return [entriesOnce, entriesOnce, siteSizeOnce];
+  const bytes = addon.readMemory(target, sizes, 24);
   const size = (offset: number): number =>
     Math.min(Number(bytes.readBigUInt64LE(offset)), mostEntries);
-  return [size(0), size(8)];
+  return [size(0), size(8), size(16)];
 }
 
 /** All entries; none for the runtime of an older polus, which rewrites nothing. */
 export function readSites(target: TargetHandle, runtime: RuntimeRecord): readonly Site[] {
   const table = exportedSymbol(runtime, "polus_sites");
   if (table === null) return [];
-  const [length] = tableSizes(target, runtime);
+  const [length, , siteSize] = tableSizes(target, runtime);
   const bytes = addon.readMemory(target, table, length * siteSize);
   return Array.from({ length }, (_, number): Site => {
     const one = bytes.subarray(number * siteSize, (number + 1) * siteSize);
     const replaced = Math.min(Number(one.readBigUInt64LE(at.replaced)), at.moved - at.original);
+    const before = siteSize > at.before ? one.readBigUInt64LE(at.before) : 0n;
+    const address = one.readBigUInt64LE(at.address);
+    const stub = one.readBigUInt64LE(at.stub);
     return {
       number,
       entry: table + BigInt(number * siteSize),
       known: one.readBigUInt64LE(at.state) !== 0n,
-      address: one.readBigUInt64LE(at.address),
+      address,
+      jumpAt: address - before,
+      jumpTo: before === 0n ? stub : stub + startInStub(one),
       original: Buffer.from(one.subarray(at.original, at.original + replaced)),
-      stub: one.readBigUInt64LE(at.stub),
+      stub,
       hits: Number(one.readBigUInt64LE(at.hits)),
     };
   });
+}
+
+/** Where the copy of the instruction lies that the jump stands on. */
+function startInStub(site: Buffer): bigint {
+  for (let index = 0; index < mostMoved; index++) {
+    const stub = site.readUInt16LE(at.moved + index * 4);
+    if (stub !== 0 && site.readUInt16LE(at.moved + index * 4 + 2) === 0) return BigInt(stub);
+  }
+  return 0n;
 }
 
 /** What a site's entry says apart from what the runtime writes itself. */
@@ -79,12 +102,21 @@ export interface SitePlan {
   readonly original: Uint8Array;
   readonly instead: bigint;
   readonly behind: bigint;
-  /** Offsets in the stub and from the site's address, of copied instructions. */
+  /** Bytes from the jump to the store. */
+  readonly before: number;
+  /** Offsets in the stub and from the jump, of copied instructions. */
   readonly moved: readonly (readonly [stub: number, program: number])[];
 }
 
-export function writeSite(target: TargetHandle, entry: bigint, plan: SitePlan): void {
+export function writeSite(
+  target: TargetHandle,
+  runtime: RuntimeRecord,
+  entry: bigint,
+  plan: SitePlan,
+): void {
+  const [, , siteSize] = tableSizes(target, runtime);
   const bytes = Buffer.alloc(siteSize);
+  if (siteSize > at.before) bytes.writeBigUInt64LE(BigInt(plan.before), at.before);
   bytes.writeBigUInt64LE(plan.instead, at.instead);
   bytes.writeBigUInt64LE(plan.behind, at.behind);
   bytes.set(plan.original, at.original);

@@ -114,11 +114,11 @@ function ownJumps(process: TargetProcess): readonly OwnJump[] {
 }
 
 /** The jump in place of a store that is caught often. */
-function siteJump({ known, address, stub, original }: Site): readonly OwnJump[] {
+function siteJump({ known, jumpAt: address, jumpTo, original }: Site): readonly OwnJump[] {
   const jump = new Encoder(address);
   if (!known || original.length !== jumpLength) return [];
   try {
-    jump.jump(stub);
+    jump.jump(jumpTo);
     return [{ address, bytes: jump.bytes(), original, inUse: false }];
   } catch (error) {
     if (error instanceof RangeError) return []; // it cannot reach

@@ -100,8 +100,11 @@ extern POLUS_EXPORT struct polus_lock polus_lock;
  */
 extern POLUS_EXPORT const uint64_t polus_stops[2];
 
-/** Entries of `polus_sites` and of `polus_hot`; a runtime that does not say has 64 of each. */
-extern POLUS_EXPORT const uint64_t polus_table_sizes[2];
+/**
+ * Entries of `polus_sites` and of `polus_hot`, and bytes of a site; a runtime that does not say has 64 of each, and
+ * its sites end before `before`.
+ */
+extern POLUS_EXPORT const uint64_t polus_table_sizes[3];
 
 /** How often stores at an address were caught. Addresses that are rare give way to others. */
 struct polus_hot {
@@ -121,17 +124,18 @@ extern POLUS_EXPORT struct polus_hot polus_hot[POLUS_MOST_HOT];
 #define POLUS_MOST_MOVED 16
 struct polus_site {
   uint64_t state;    /* polus_site_state */
-  uint64_t address;  /* where the jump stands, or is to stand */
+  uint64_t address;  /* of the store; the jump stands there, or is to stand, or `before` bytes earlier */
   uint64_t replaced; /* bytes that it stands on */
   uint64_t stub;
   uint64_t instead;  /* a copy of the instruction, to be executed as it is */
   uint64_t behind;   /* what follows it */
   uint64_t hits;
   uint8_t original[32];
-  /* Copies of the program's instructions, by their offsets in the stub and from `address`; `stub` 0: no more. */
+  /* Copies of the program's instructions, by their offsets in the stub and from the jump; `stub` 0: no more. */
   struct {
     uint16_t stub, program;
   } moved[POLUS_MOST_MOVED];
+  uint64_t before; /* bytes of other instructions from the jump to the store */
 };
 enum polus_site_state {
   POLUS_SITE_FREE = 0,

@@ -14,7 +14,7 @@ enum { LONGEST = 15 };
 
 struct polus_hot polus_hot[POLUS_MOST_HOT];
 struct polus_site polus_sites[POLUS_MOST_SITES];
-const uint64_t polus_table_sizes[2] = {POLUS_MOST_SITES, POLUS_MOST_HOT};
+const uint64_t polus_table_sizes[3] = {POLUS_MOST_SITES, POLUS_MOST_HOT, sizeof(struct polus_site)};
 
 static struct prepared prepared[POLUS_MOST_SITES];
 /* Sites from here on were never used. */
@@ -164,7 +164,7 @@ int sites_replace(uint64_t instruction) {
 uint64_t sites_continue(uint64_t pc) {
   for (unsigned i = 0; polus_control.rewritten > 0 && i < used; i++) {
     const struct polus_site *site = &polus_sites[i];
-    uint64_t offset = pc - site->address;
+    uint64_t offset = pc - (site->address - site->before);
     if (site->state != POLUS_SITE_KNOWN || offset == 0 || offset >= site->replaced) continue;
     for (unsigned k = 0; k < POLUS_MOST_MOVED && site->moved[k].stub != 0; k++) {
       if (site->moved[k].program == offset) return site->stub + site->moved[k].stub;
@@ -180,7 +180,7 @@ static int leave_stub(uint64_t *pc) {
     if (site->stub == 0 || *pc - site->stub >= POLUS_STUB_SIZE) continue;
     for (unsigned k = 0; k < POLUS_MOST_MOVED; k++) {
       if (site->moved[k].stub == 0 || *pc != site->stub + site->moved[k].stub) continue;
-      *pc = site->address + site->moved[k].program;
+      *pc = site->address - site->before + site->moved[k].program;
       return 1;
     }
   }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "arch/x86_64/decoder.h"
 #include "entries/branch_index.h"
 #include "entries/code_flow.h"
 #include "entries/dead_padding.h"
@@ -17,6 +18,7 @@ namespace polus {
 namespace {
 
 constexpr uint64_t kLargestEntry = 4096;
+constexpr uint64_t kLargestSweep = 1 << 16;
 constexpr uint64_t kLargestSize = uint64_t{1} << 40;
 
 Napi::Value RelocateEntryCall(const Napi::CallbackInfo& info) {
@@ -76,6 +78,27 @@ Napi::Value BranchesInto(const Napi::CallbackInfo& info) {
       object.Set("to", ToBigInt(env, reference.to + bias));
       result.Set(count++, object);
     }
+  }
+  return result;
+}
+
+/** Starts of the instructions in [start, end), by a sweep from `start` on; null unless one ends at `end`. */
+Napi::Value InstructionsIn(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Module> module = ToModule(info[0]);
+  const uint64_t start = ToAddress(info[1], "start");
+  const uint64_t end = ToAddress(info[2], "end");
+  if (start > end || end - start > kLargestSweep) return env.Null();
+  const ByteView bytes = module->FileBytes(start, end - start);
+  const x86_64::Decoder decoder;
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t count = 0;
+  size_t at = 0;
+  while (at < bytes.size) {
+    x86_64::Instruction instruction;
+    if (!decoder.Decode(bytes.data + at, bytes.size - at, &instruction)) return env.Null();
+    result.Set(count++, ToBigInt(env, start + at));
+    at += instruction.Length();
   }
   return result;
 }
@@ -157,6 +180,7 @@ Napi::Value WrittenRegisters(const Napi::CallbackInfo& info) {
 void InitEntries(Napi::Env env, Napi::Object exports) {
   Export<RelocateEntryCall>(env, exports, "relocateEntry");
   Export<BranchesInto>(env, exports, "branchesInto");
+  Export<InstructionsIn>(env, exports, "instructionsIn");
   Export<DeadPadding>(env, exports, "deadPadding");
   Export<CallersKeeping>(env, exports, "callersKeeping");
   Export<WrittenRegisters>(env, exports, "writtenRegisters");
