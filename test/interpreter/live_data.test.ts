@@ -83,6 +83,56 @@ test("a status shows what holds completion, and completes", async () => {
   });
 });
 
+/** Waits, for some seconds, until so many stores are direct ones. */
+async function rewritten(pid: number, atLeast: number): Promise<number> {
+  let seen = 0;
+  for (let look = 0; look < 40 && seen < atLeast; look++) {
+    const [status] = statusLines(await place.polus("status", "--pid", `${pid}`, "--json"));
+    seen = status?.runtime?.rewritten ?? 0;
+  }
+  return seen;
+}
+
+test("a run that waits for nothing leaves stores direct that are caught often", async () => {
+  const args = ["--stay", "--movers=2"];
+  await withTarget(ledgerProgram(), { args }, async (target) => {
+    const text = script().replace("complete within 5s", "");
+    const applied = await place.run(target.pid, text);
+    assert.is(applied.done.outcome, "applied", applied.finished.stdout);
+    const [status] = statusLines(await place.polus("status", "--pid", `${target.pid}`, "--json"));
+    const direct = status?.runtime?.rewritten ?? 0;
+    assert.ok(direct >= 4, `${direct} stores are direct`);
+    await checkBook(target);
+  });
+});
+
+test("a watch looks after what it has updated, and completes it", async () => {
+  const args = ["--stay", "--movers=2"];
+  await withTarget(ledgerProgram(), { args }, async (target) => {
+    const text = script()
+      .replace("complete within 5s", "")
+      .replace("patch data", `target { exe "${ledgerProgram()}" }\n  patch data`);
+    const watch = place.start(["watch", place.file("w.polus", text), "--json"]);
+    try {
+      await watch.saw('"event":"watching"');
+      const direct = await rewritten(target.pid, 4);
+      assert.ok(direct >= 4, `${direct} stores are direct`);
+      await checkBook(target);
+      await target.ask("leave");
+      await watch.saw('"event":"completed"');
+    } finally {
+      watch.child.kill("SIGINT");
+      await watch.finished;
+    }
+    const [status] = statusLines(await place.polus("status", "--pid", `${target.pid}`, "--json"));
+    assert.is(status?.updates[0]?.state, "active");
+    assert.is(status?.runtime?.rewritten, 0);
+    const back = await place.json("rollback", "--pid", `${target.pid}`);
+    assert.is(back.done.outcome, "rolled-back", back.finished.stdout);
+    await checkBook(target);
+  });
+});
+
 const wrong: readonly (readonly [what: string, data: string, code: string, line: number])[] = [
   [
     "a lock",

@@ -35,6 +35,7 @@ pthread_mutex_t book_lock = PTHREAD_MUTEX_INITIALIZER;
 long moves_made, hits_made;
 /* Of no data item, on the same page as one. */
 volatile long neighbour;
+static long close_by[16][4];
 
 static atomic_bool staying, leave;
 
@@ -135,6 +136,24 @@ void sessions_each(void (*visit)(void *object, void *context), void *context) {
   pthread_mutex_unlock(&book_lock);
 }
 
+/* Stores that are shorter than a jump: with a branch target right behind it, and side by side. */
+static __attribute__((noinline)) void store_closely(long *at, long value) {
+  __asm__ volatile("test %[value], %[value]\n"
+                   "jz 1f\n"
+                   "lea 1(%[value]), %%rax\n"
+                   "mov %%rax, (%[at])\n"
+                   "1: mov %[value], 8(%[at])\n"
+                   "mov %[value], 16(%[at])\n"
+                   "mov %[value], 24(%[at])\n"
+                   :
+                   : [at] "r"(at), [value] "r"(value)
+                   : "rax", "memory", "cc");
+  long first = value == 0 ? at[0] : value + 1;
+  if (at[0] != first || at[1] != value || at[2] != value || at[3] != value) {
+    target_error("stores of %ld have left %ld %ld %ld %ld", value, at[0], at[1], at[2], at[3]);
+  }
+}
+
 static long session_count;
 
 static void *mover(void *argument) {
@@ -145,6 +164,7 @@ static void *mover(void *argument) {
     epoch = target_epoch();
     target_expect(&touch_probe, epoch, touch((seed + turn) % (unsigned)session_count), 1, 2, 3);
     neighbour = turn;
+    store_closely(close_by[seed % 16], turn);
     if (turn % 16 == 0) target_sleep_us(300);
   }
   return NULL;
