@@ -4,6 +4,10 @@
  */
 import { EngineError, type Session } from "../../native/engine.js";
 
+/** Between looks at what is caught; twice as long after each that shows nothing. */
+const shortestLookMs = 100;
+const longestLookMs = 3_000;
+/** The same for looks at stacks, which cost the process a little. */
 const firstCompletionMs = 1_000;
 const longestCompletionMs = 30_000;
 /** What one round may take: processes that are about to start wait for it. */
@@ -13,7 +17,9 @@ interface Tended {
   readonly pid: number;
   readonly updates: readonly string[];
   session: Session | null;
-  /** When to look at stacks again, by `performance.now()`: that costs the process a little. */
+  /** By `performance.now()`. */
+  lookAt: number;
+  lookAfterMs: number;
   completeAt: number;
   completeAfterMs: number;
 }
@@ -30,16 +36,17 @@ export class Tending {
       pid,
       updates,
       session: null,
+      lookAt: 0,
+      lookAfterMs: shortestLookMs,
       completeAt: performance.now() + firstCompletionMs,
       completeAfterMs: firstCompletionMs,
     });
   }
 
   /** A child has everything that its parent had. */
-  inherit(parent: number, pid: number): Promise<void> {
+  inherit(parent: number, pid: number): void {
     const one = this.tended.get(parent);
     if (one !== undefined) this.add(pid, one.updates);
-    return Promise.resolve();
   }
 
   async forget(pid: number): Promise<void> {
@@ -52,11 +59,13 @@ export class Tending {
   async round(): Promise<void> {
     const begun = performance.now();
     for (const one of [...this.tended.values()]) {
-      if (performance.now() - begun > roundMs) return;
+      const now = performance.now();
+      if (now - begun > roundMs) return;
+      if (now < one.lookAt) continue;
       // To the end of the line.
       this.tended.delete(one.pid);
       this.tended.set(one.pid, one);
-      if (!(await this.lookAt(one))) await this.forget(one.pid);
+      if (!(await this.look(one))) await this.forget(one.pid);
     }
   }
 
@@ -65,10 +74,14 @@ export class Tending {
   }
 
   /** False when there is nothing more to do. */
-  private async lookAt(one: Tended): Promise<boolean> {
+  private async look(one: Tended): Promise<boolean> {
     try {
       const session = (one.session ??= await this.open(one.pid));
-      if ((await session.rewriteHot("process")) === "plain") return false;
+      const heat = await session.rewriteHot("process");
+      if (heat === "plain") return false;
+      one.lookAfterMs =
+        heat === "hot" ? shortestLookMs : Math.min(longestLookMs, one.lookAfterMs * 2);
+      one.lookAt = performance.now() + one.lookAfterMs;
       if (performance.now() < one.completeAt) return true;
       for (const update of one.updates) await session.complete(update, "process");
       one.completeAfterMs = Math.min(longestCompletionMs, one.completeAfterMs * 2);

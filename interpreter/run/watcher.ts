@@ -116,7 +116,7 @@ export class Watcher {
         // It has inherited what its parent had; else it may have been born in the middle of it.
         if (this.states.get(event.parent) === "updated") {
           this.states.set(pid, "updated");
-          this.later(() => this.tending.inherit(event.parent, pid));
+          this.tending.inherit(event.parent, pid);
         } else {
           this.states.set(pid, "followed");
           this.later(() => this.updateRunning(pid));
@@ -234,10 +234,14 @@ export class Watcher {
       await verifyAll(context, execution, { recover: true });
       await execute(context, execution, liveExpressions);
       this.states.set(pid, "updated");
-      this.tending.add(
-        pid,
-        execution.plan.updates.map(({ name }) => name),
+      const changing = execution.plan.updates.filter((update) =>
+        this.requests.get(update)?.patches.some(({ data }) => data.length > 0),
       );
+      if (changing.length > 0)
+        this.tending.add(
+          pid,
+          changing.map(({ name }) => name),
+        );
       this.updated += 1;
       context.tally.addPids([pid]);
       return info.exe;
