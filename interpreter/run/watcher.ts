@@ -27,6 +27,8 @@ import { Tending } from "./tending.js";
 const lookAroundMs = 100;
 /** How long an update may put a process's start off; the engine's watchdog has more patience. */
 const startPatienceMs = 3_000;
+/** How long what is updated goes without a look while other processes start. */
+const untendedMs = 500;
 /** How long an update that is under way may take when the watch is to end. */
 const endPatienceMs = 2_000;
 
@@ -40,7 +42,9 @@ export class Watcher {
   private queue: Promise<void> = Promise.resolve();
   private watch: Watch | null = null;
   private readonly tending = new Tending((pid) => this.openOne(pid));
-  private tendingDone = true;
+  private tendedAt = 0;
+  /** Of the queue. */
+  private works = 0;
   private updated = 0;
   private worst: BadOutcome | null = null;
   /** An update is finished although the watch is to end, unless it takes long. */
@@ -72,7 +76,7 @@ export class Watcher {
     while (interruption.requestedBy === null) {
       await interruption.sleep(lookAroundMs);
       await this.lookAround();
-      if (this.tendingDone) this.tend();
+      this.tend();
     }
     const timer = setTimeout(
       () => this.patience.request(interruption.requestedBy ?? ""),
@@ -97,16 +101,17 @@ export class Watcher {
     return this.watch.open([pid], (event) => this.context.reporter.progress(event));
   }
 
-  /** After what waits already: one round at a time, so that processes that start come before it. */
+  /** For when nothing else is done. */
   private tend(): void {
-    this.tendingDone = false;
-    this.later(async () => {
-      try {
-        if (this.watch !== null) await this.tending.round();
-      } finally {
-        this.tendingDone = true;
-      }
-    });
+    if (this.works === 0) this.later(() => Promise.resolve());
+  }
+
+  /** Processes that are about to start come first, but not for ever. */
+  private async tendBetween(): Promise<void> {
+    const starts = [...this.states.values()].includes("starting");
+    if (this.watch === null || (starts && performance.now() - this.tendedAt < untendedMs)) return;
+    await this.tending.round();
+    this.tendedAt = performance.now();
   }
 
   private hear(event: WatchEvent): void {
@@ -142,10 +147,15 @@ export class Watcher {
   }
 
   private later(work: () => Promise<void>): void {
-    this.queue = this.queue.then(work).catch((error: unknown) => {
-      this.context.reportInternal(error);
-      this.worst = "failed";
-    });
+    this.works += 1;
+    this.queue = this.queue
+      .then(work)
+      .then(() => this.tendBetween())
+      .catch((error: unknown) => {
+        this.context.reportInternal(error);
+        this.worst = "failed";
+      })
+      .finally(() => (this.works -= 1));
   }
 
   /** Follows and updates processes that have come by themselves. All are followed before one is updated. */
@@ -231,7 +241,10 @@ export class Watcher {
     try {
       const info = await engine.processInfo(pid);
       const execution = this.executionOn(info, sessions);
-      await verifyAll(context, execution, { recover: true });
+      // An update that comes first is verified by its application, before anything is written: a process that is
+      // held at its start waits for that once, not twice.
+      const alone = execution.requests.size === 1 && this.plan.order === "file";
+      if (!alone) await verifyAll(context, execution, { recover: true });
       await execute(context, execution, liveExpressions);
       this.states.set(pid, "updated");
       const changing = execution.plan.updates.filter((update) =>
