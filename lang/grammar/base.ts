@@ -221,10 +221,18 @@ export abstract class GrammarBase extends EmbeddedActionsParser {
     const clause = this.beginsClause(1);
     // Neither a recipe nor a built-in function is named like a statement: `print (…`. But one of the target's may
     // be called `target`, or what else begins no statement.
-    if (!clause && !this.isAhead(2, t.LeftParenthesis)) return false;
+    if (!clause && (!this.isAhead(2, t.LeftParenthesis) || this.#wantsOperand())) return false;
     return this.#lists.some(
       ({ context }) => (clause || context.invocations) && context.words.has(token.tokenType),
     );
+  }
+
+  /**
+   * Whether a bracket has just been opened, where the formatter breaks lines: a call may begin there, a statement not.
+   * (After an operator it may: that is how a line looks that was left unfinished.)
+   */
+  #wantsOperand(): boolean {
+    return [t.LeftParenthesis, t.LeftBracket, t.Comma].some((type) => this.isAhead(0, type));
   }
 
   // --- nesting ------------------------------------------------------------------------

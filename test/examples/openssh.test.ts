@@ -1,4 +1,4 @@
-// may skip: sshd needs root, and Debian's sources of it; constructing takes long and needs POLUS_CONSTRUCT
+// may skip: sshd needs root, and Debian's sources of it
 // timeout 600s
 // (both versions are built the first time)
 import { test } from "uvu";
@@ -10,8 +10,6 @@ import {
   opensshForks,
   prepareOpenssh,
 } from "../../examples/openssh/case.js";
-import { opensshConstructed } from "../../examples/openssh/constructed.js";
-import { opensshStrictKex } from "../../examples/openssh/strict_kex.js";
 import { offersStrictKex } from "../../examples/openssh/probe.js";
 import { SshdServer } from "../../examples/openssh/server.js";
 import type { Built } from "../../scripts/experiment/case.js";
@@ -82,53 +80,11 @@ function define(built: Built): void {
   });
 }
 
-function defineConstructed(built: Built): void {
-  test("two constructed security fixes in a row: a certificate is refused that was accepted", async () => {
-    const report = await runCase(opensshConstructed, built, { seconds: 0.5, pairs: 0, say: quiet });
-    assert.equal(report.problems, []);
-    assert.equal(
-      report.updates.map(({ name, applied, lines }) => [
-        ...[name, applied.functions, lines.cByHand + lines.scriptByHand],
-      ]),
-      [
-        ["ecdsa", 2, 0],
-        ["principals", 1, 0],
-      ],
-    );
-    for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
-  });
-}
-
-function defineStrictKex(built: Built): void {
-  test("strict key exchange, constructed: sessions carry their state over, new ones are offered it", async () => {
-    const report = await runCase(opensshStrictKex, built, { seconds: 0.5, pairs: 0, say: quiet });
-    assert.equal(report.problems, []);
-    assert.is(report.apply.functions, 34);
-    assert.ok(report.heldAtStart.length > 0);
-    const [update] = report.updates;
-    assert.equal([update?.lines.cByHand, update?.lines.scriptByHand], [0, 0]);
-    assert.equal(report.sessions, ["a running command", "a file transfer"]);
-    for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);
-  });
-}
-
 const openssh = prepareOpenssh(quiet);
 if ("missing" in openssh) {
   process.stdout.write(`${openssh.missing}\n`);
   test("OpenSSH is left out for a reason", () => assert.ok(openssh.missing.length > 0));
   for (let i = 0; i < 3; i++) test.skip("needs OpenSSH");
 } else define(openssh);
-
-// Four more builds, and three constructions: for whoever asks.
-if (process.env["POLUS_CONSTRUCT"] === undefined)
-  for (let i = 0; i < 2; i++) test.skip("constructed security fixes");
-else {
-  const strictKex = opensshStrictKex.prepare({ say: quiet, anew: false });
-  if ("missing" in strictKex) test.skip("needs OpenSSH");
-  else defineStrictKex(strictKex);
-  const constructed = opensshConstructed.prepare({ say: quiet, anew: false });
-  if ("missing" in constructed) test.skip("needs OpenSSH");
-  else defineConstructed(constructed);
-}
 
 test.run();

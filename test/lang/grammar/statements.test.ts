@@ -194,6 +194,11 @@ test("a function that is called like a clause may stand first on its line", () =
   assert.equal(parse(new SourceFile("test", text)).diagnostics, []);
 });
 
+test("what is called like a statement may stand first on its line where a bracket has just been opened", () => {
+  for (const text of ["if (\nset() - b\n) { }", "print f(a,\nprint(b))", "print a[\nset(b)]"])
+    assert.equal(parse(new SourceFile("test", text)).diagnostics, [], text);
+});
+
 test("`c {` is C source in a patch only", () => {
   assert.equal(kinds("for x in c { print x } while (c) { }"), ["for", "while"]);
   assert.equal(kinds('update c { patch c from "a" after c { data c { new c } } }'), ["update"]);
