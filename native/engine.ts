@@ -120,6 +120,11 @@ export interface UpdateRequest {
   readonly points: readonly RollbackPoint[];
 }
 
+/** Whether there are two versions of data while it is applied. */
+export function changesData(request: UpdateRequest): boolean {
+  return request.patches.some(({ data }) => data.length > 0);
+}
+
 /**
  * Something that a script wrote into a process to repair its state while it applied an update:
  * rolling back the patch that it belongs to takes it back, where it still stands.
@@ -402,8 +407,8 @@ export interface Session {
   recover(): Promise<OperationResult>;
 
   /**
-   * Frames of replaced functions that are still on a stack, for all processes of the session's trees, or its own. Changed
-   * data whose versions nobody needs side by side any more is completed on the way.
+   * Frames of replaced functions that are still on a stack, in the session's processes or (by default) in their
+   * trees. Changed data whose versions nobody needs side by side any more is completed on the way.
    */
   complete(update: string, scope?: "process" | "tree"): Promise<readonly ActiveFrame[]>;
 

@@ -1,5 +1,5 @@
 /** Applying and rolling back updates in the course of a run. */
-import type { ProcessInfo, UpdateRequest } from "../../native/engine.js";
+import { changesData, type ProcessInfo, type UpdateRequest } from "../../native/engine.js";
 import type { UpdatePlan } from "../plan/plan.js";
 import { waitForCompletion } from "./completion.js";
 import { coolDown } from "./cooling.js";
@@ -115,7 +115,7 @@ export async function performApply(
   });
   if (update.completeWithinMs !== null) {
     await waitForCompletion(context, session, update, update.completeWithinMs);
-  } else if (context.tended !== true && request.patches.some(({ data }) => data.length > 0)) {
+  } else if (context.tended !== true && changesData(request)) {
     await coolDown(context, session, request.scope);
   }
 }

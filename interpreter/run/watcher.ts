@@ -11,7 +11,7 @@ import type {
   Watch,
   WatchEvent,
 } from "../../native/engine.js";
-import { EngineError } from "../../native/engine.js";
+import { changesData, EngineError } from "../../native/engine.js";
 import { diagnoseEngineError } from "../diagnose.js";
 import { Stop, worse, type BadOutcome, type Outcome } from "../outcome.js";
 import type { Plan, UpdatePlan } from "../plan/plan.js";
@@ -247,9 +247,7 @@ export class Watcher {
       if (!alone) await verifyAll(context, execution, { recover: true });
       await execute(context, execution, liveExpressions);
       this.states.set(pid, "updated");
-      const changing = execution.plan.updates.filter((update) =>
-        this.requests.get(update)?.patches.some(({ data }) => data.length > 0),
-      );
+      const changing = [...execution.requests.values()].filter(changesData);
       if (changing.length > 0)
         this.tending.add(
           pid,

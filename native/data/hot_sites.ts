@@ -13,7 +13,16 @@ import { mapAll } from "../session/remote_map.js";
 import { awaitSoleUse } from "../session/sole_use.js";
 import { onMember, type TargetProcess } from "../session/target_process.js";
 import { planStub, type PlannedStub, type StoreCode } from "./site_stub.js";
-import { readHot, readSites, stubCodeSize, stubSize, writeSite, type Site } from "./site_table.js";
+import {
+  placesJumpsFreely,
+  readHot,
+  readSites,
+  siteOfStub,
+  stubCodeSize,
+  stubSize,
+  writeSite,
+  type Site,
+} from "./site_table.js";
 import type { RuntimeCalls } from "./runtime_calls.js";
 
 /**
@@ -122,25 +131,26 @@ export class HotSites {
   }
 
   private async rewriteOne(at: bigint): Promise<boolean> {
-    const candidate = this.candidateAt(at);
+    const sites = readSites(this.process.handle, this.runtime);
+    const candidate = this.candidateAt(at, sites);
     if (candidate === null) return false;
-    const place = this.placeFor(candidate);
+    const place = this.placeFor(candidate, sites);
     if (place === null) return false;
     try {
       const stub = place.stub ?? (await this.newStub(candidate));
       const entry = this.calls.symbol("polus_site_entry");
       const planned = planStub(candidate.store, stub, { entry, site: place.site.entry });
       if (planned === null) return false;
-      // A thread may be in it still.
-      const { handle } = this.process;
-      if (place.stub !== null && place.isUsed)
-        if (!addon.readMemory(handle, stub, planned.bytes.length).equals(planned.bytes))
-          return false;
+      if (place.isUsed && !this.holds(stub, planned.bytes)) return false; // a thread may be in it still
       return await this.put(candidate.store, place.site, stub, planned);
     } catch (error) {
       if (error instanceof EngineError && this.process.alive) return false;
       throw error;
     }
+  }
+
+  private holds(at: bigint, bytes: Buffer): boolean {
+    return addon.readMemorySome(this.process.handle, at, bytes.length).equals(bytes);
   }
 
   private async put(
@@ -174,10 +184,10 @@ export class HotSites {
   }
 
   /** The store's code, if it is the file's, one of our images', or what a stub executes of the program's. */
-  private candidateAt(at: bigint): Candidate | null {
-    const sites = readSites(this.process.handle, this.runtime);
-    const inside = sites.find((s) => s.stub !== 0n && at >= s.stub && at < s.stub + stubSize);
-    if (inside !== undefined) return this.inCode(at, inside.stub, stubCodeSize);
+  private candidateAt(at: bigint, sites: readonly Site[]): Candidate | null {
+    const inside = siteOfStub(sites, at);
+    if (inside !== null)
+      return placesJumpsFreely(this.runtime) ? this.inCode(at, inside.stub, stubCodeSize) : null;
     const module = this.process.modules.find((m) => at >= m.info.start && at < m.info.end);
     if (module !== undefined) return this.inModule(module, at, sites);
     const image = this.process
@@ -199,20 +209,30 @@ export class HotSites {
     const length = Number(end - at) < codeLength ? Number(end - at) : codeLength;
     const code = addon.fileBytes(module.handle, at, length);
     // Redirected functions begin with jumps of ours.
-    if (!addon.readMemorySome(this.process.handle, at, length).equals(code)) return null;
+    if (!this.holds(at, code)) return null;
     const isJumpFree = (from: bigint, to: bigint): boolean =>
       addon.branchesInto(module.handle, [{ start: from, end: to }]).length === 0;
     return {
-      store: { address: at, code, isJumpFree, lead: (least) => this.leadTo(module, at, least) },
+      store: {
+        address: at,
+        code,
+        isJumpFree,
+        lead: (least) => this.leadTo(module, at, least, sites),
+      },
       start: module.info.start,
       end: module.info.end,
     };
   }
 
   /** Where the function's instructions can be told apart from its start on. */
-  private leadTo(module: LoadedModule, at: bigint, least: number): Buffer | null {
+  private leadTo(
+    module: LoadedModule,
+    at: bigint,
+    least: number,
+    sites: readonly Site[],
+  ): Buffer | null {
+    if (!placesJumpsFreely(this.runtime)) return null;
     // A stub may lead back to the store, which must not come to lie inside a jump.
-    const sites = readSites(this.process.handle, this.runtime);
     if (sites.some((s) => s.stub !== 0n && s.address < at && at - s.address < codeLength))
       return null;
     const start = addon.symbolAt(module.handle, at)?.address;
@@ -221,8 +241,7 @@ export class HotSites {
     const from = starts?.findLast((one) => at - one >= least);
     if (from === undefined) return null;
     const code = addon.fileBytes(module.handle, from, Number(at - from));
-    const now = addon.readMemorySome(this.process.handle, from, code.length);
-    return now.equals(code) ? code : null;
+    return this.holds(from, code) ? code : null;
   }
 
   /** What jumps where in a patch or in a stub is not known: a store in it must be as long as the jump. */
@@ -244,8 +263,7 @@ export class HotSites {
    * A place in the table, with a stub where one can be used. A thread may still be on its way out of any
    * stub that was ever used: it serves the same instruction again, and no other.
    */
-  private placeFor(candidate: Candidate): Place | null {
-    const sites = readSites(this.process.handle, this.runtime);
+  private placeFor(candidate: Candidate, sites: readonly Site[]): Place | null {
     const { address } = candidate.store;
     if (sites.some((s) => s.known && s.address === address)) return null;
     const again = sites.find((s) => !s.known && s.stub !== 0n && s.address === address);

@@ -67,10 +67,31 @@ interface InRuntime {
 
 /** `null`: no jump can stand there, nor a little before it. */
 export function planStub(store: StoreCode, stub: bigint, runtime: InRuntime): PlannedStub | null {
-  return planBehind(store, stub, runtime) ?? planBefore(store, stub, runtime);
+  return (
+    orNone(() => planBehind(store, stub, runtime)) ?? orNone(() => planBefore(store, stub, runtime))
+  );
 }
 
-/** All that leads to the store, up to where it has been performed, and may be called for `instead`. */
+/** `null` for what is out of reach of a displacement, and for code that cannot be moved. */
+function orNone(plan: () => PlannedStub | null): PlannedStub | null {
+  try {
+    return plan();
+  } catch (error) {
+    if (error instanceof RangeError || codeOf(error) !== null) return null;
+    throw error;
+  }
+}
+
+/** A jump that is written in one piece. */
+function fitsPage(at: bigint): boolean {
+  return at / pageSize === (at + BigInt(jumpLength) - 1n) / pageSize;
+}
+
+function isJumpFree(store: StoreCode, at: bigint): boolean {
+  return store.isJumpFree(at + 1n, at + BigInt(jumpLength));
+}
+
+/** The stub up to where the store is done, by the runtime or as it was. */
 function beginning(encoder: Encoder, store: StoreCode, stub: bigint) {
   encoder.moveStack(-redZone);
   encoder.callThrough(stub + BigInt(entryAt));
@@ -88,7 +109,7 @@ function beginning(encoder: Encoder, store: StoreCode, stub: bigint) {
 }
 
 /** What is written where. @throws RangeError if the stub has no room for it */
-function planned(
+function assembled(
   encoder: Encoder,
   stub: bigint,
   runtime: InRuntime,
@@ -116,70 +137,50 @@ function planned(
   };
 }
 
-/** Where a store is shorter than a jump: in place of what comes before it, and of the store. */
-function planBefore(store: StoreCode, stub: bigint, runtime: InRuntime): PlannedStub | null {
-  try {
-    const encoder = new Encoder(stub);
-    const { instead, copyAt, length, behind } = beginning(encoder, store, stub);
-    encoder.jump(store.address + BigInt(length));
-    const before = store.lead(Math.max(1, jumpLength - length));
-    if (before === null) return null;
-    const at = store.address - BigInt(before.length);
-    const last = at + BigInt(jumpLength) - 1n;
-    if (at / pageSize !== last / pageSize || !store.isJumpFree(at + 1n, last + 1n)) return null;
-    const code = Buffer.concat([before, store.code]);
-    const to = encoder.here;
-    const lead = relocated(at, code, before.length, to);
-    if (lead.length !== before.length) return null;
-    if (lead.boundaries.some(([original]) => isCall(code, original))) return null;
-    encoder.copied(lead.code.subarray(0, lead.code.length - jumpLength));
-    encoder.jump(stub);
-    const moved = lead.boundaries.map(([original, place]): [number, number] => [
-      Number(to - stub) + place,
-      original,
-    ]);
-    moved.push([Number(copyAt - stub), before.length]);
-    const jump = { at, to, original: Buffer.from(code.subarray(0, jumpLength)) };
-    return planned(encoder, stub, runtime, jump, { instead, behind, before: before.length, moved });
-  } catch (error) {
-    return noStub(error);
-  }
-}
-
-/** Out of reach of a displacement, or no code that can be moved. */
-function noStub(error: unknown): null {
-  if (error instanceof RangeError || codeOf(error) !== null) return null;
-  throw error;
-}
-
+/** In place of the store, and of what follows if it is shorter than a jump. */
 function planBehind(store: StoreCode, stub: bigint, runtime: InRuntime): PlannedStub | null {
   const { address, code } = store;
-  const last = address + BigInt(jumpLength) - 1n;
-  if (code.length < jumpLength || address / pageSize !== last / pageSize) return null;
-  try {
-    const encoder = new Encoder(stub);
-    const { instead, copyAt, length, behind } = beginning(encoder, store, stub);
-    if (length < jumpLength && !store.isJumpFree(address + 1n, last + 1n)) return null;
-    const restAt = encoder.here;
-    const moved: [number, number][] = [[Number(copyAt - stub), 0]];
-    if (length < jumpLength) {
-      const rest = relocated(
-        address + BigInt(length),
-        code.subarray(length),
-        jumpLength - length,
-        restAt,
-      );
-      // A thread would be inside the call for long, and its unwinder knows nothing of the stub.
-      if (rest.boundaries.some(([original]) => isCall(code, length + original))) return null;
-      encoder.copied(rest.code);
-      for (const [original, place] of rest.boundaries)
-        moved.push([Number(restAt - stub) + place, length + original]);
-    } else {
-      encoder.jump(address + BigInt(length));
-    }
-    const jump = { at: address, to: stub, original: Buffer.from(code.subarray(0, jumpLength)) };
-    return planned(encoder, stub, runtime, jump, { instead, behind, before: 0, moved });
-  } catch (error) {
-    return noStub(error);
+  if (code.length < jumpLength || !fitsPage(address)) return null;
+  const encoder = new Encoder(stub);
+  const { instead, copyAt, length, behind } = beginning(encoder, store, stub);
+  if (length < jumpLength && !isJumpFree(store, address)) return null;
+  const restAt = encoder.here;
+  const moved: [number, number][] = [[Number(copyAt - stub), 0]];
+  if (length < jumpLength) {
+    const next = address + BigInt(length);
+    const rest = relocated(next, code.subarray(length), jumpLength - length, restAt);
+    // A thread would be inside the call for long, and its unwinder knows nothing of the stub.
+    if (rest.boundaries.some(([original]) => isCall(code, length + original))) return null;
+    encoder.copied(rest.code);
+    for (const [original, place] of rest.boundaries)
+      moved.push([Number(restAt - stub) + place, length + original]);
+  } else {
+    encoder.jump(address + BigInt(length));
   }
+  const jump = { at: address, to: stub, original: Buffer.from(code.subarray(0, jumpLength)) };
+  return assembled(encoder, stub, runtime, jump, { instead, behind, before: 0, moved });
+}
+
+/** In place of what comes before the store, and of the store. */
+function planBefore(store: StoreCode, stub: bigint, runtime: InRuntime): PlannedStub | null {
+  const encoder = new Encoder(stub);
+  const { instead, copyAt, length, behind } = beginning(encoder, store, stub);
+  encoder.jump(store.address + BigInt(length));
+  const lead = store.lead(Math.max(1, jumpLength - length));
+  if (lead === null) return null;
+  const before = lead.length;
+  const at = store.address - BigInt(before);
+  if (!fitsPage(at) || !isJumpFree(store, at)) return null;
+  const code = Buffer.concat([lead, store.code]);
+  const to = encoder.here;
+  const copy = relocated(at, code, before, to);
+  if (copy.length !== before) return null;
+  if (copy.boundaries.some(([original]) => isCall(code, original))) return null;
+  encoder.copied(copy.code.subarray(0, copy.code.length - jumpLength));
+  encoder.jump(stub);
+  const moved: [number, number][] = [[Number(copyAt - stub), before]];
+  for (const [original, place] of copy.boundaries)
+    moved.push([Number(to - stub) + place, original]);
+  const jump = { at, to, original: Buffer.from(code.subarray(0, jumpLength)) };
+  return assembled(encoder, stub, runtime, jump, { instead, behind, before, moved });
 }

@@ -49,6 +49,11 @@ export interface Site {
   readonly hits: number;
 }
 
+/** Whether its jumps may stand before their stores, and in stubs: an older one would lead threads astray. */
+export function placesJumpsFreely(runtime: RuntimeRecord): boolean {
+  return exportedSymbol(runtime, "polus_table_sizes") !== null;
+}
+
 /** How many sites and hot addresses the tables hold, and bytes of a site. */
 function tableSizes(
   target: TargetHandle,
@@ -148,8 +153,16 @@ export function readHot(target: TargetHandle, runtime: RuntimeRecord): ReadonlyM
   return hot;
 }
 
-/** The site of the program's code whose stub holds an address; what a stub executes may have one of its own. */
+/** The site whose stub holds an address of code. */
 export function siteOfStub(sites: readonly Site[], pc: bigint): Site | null {
-  const site = sites.find((s) => s.stub !== 0n && pc >= s.stub && pc < s.stub + stubSize);
-  return site === undefined ? null : (siteOfStub(sites, site.address) ?? site);
+  return sites.find((s) => s.stub !== 0n && pc >= s.stub && pc < s.stub + stubSize) ?? null;
+}
+
+/** The same, of the program's own code: what a stub executes may have a stub of its own. */
+export function programSiteOfStub(sites: readonly Site[], pc: bigint): Site | null {
+  const site = siteOfStub(sites, pc);
+  if (site === null) return null;
+  // The table lies in the program's memory: what it says may lead back to itself.
+  const others = sites.filter((s) => s !== site);
+  return programSiteOfStub(others, site.address) ?? site;
 }

@@ -5,7 +5,7 @@ import {
   type ThreadSnapshot,
   type TracerHandle,
 } from "../addon/addon.js";
-import { readSites, siteOfStub, type Site } from "../data/site_table.js";
+import { programSiteOfStub, readSites, type Site } from "../data/site_table.js";
 import type { ActiveFrame, StackFrame, ThreadStack } from "../engine.js";
 import { address } from "../address.js";
 import { Arena, chainRoom, copyRoom } from "../hooks/arena.js";
@@ -143,11 +143,12 @@ function sitesOf(
   frames: readonly bigint[],
   sites: readonly Site[],
 ): Site[] {
-  if (sites.every((s) => s.stub === 0n)) return [];
+  const used = sites.filter((s) => s.stub !== 0n);
+  if (used.length === 0) return [];
   const words = [...frames];
   for (let at = 0; at + 8 <= thread.stack.length && at < stackOfStub; at += 8)
     words.push(thread.stack.readBigUInt64LE(at));
-  return words.flatMap((word) => siteOfStub(sites, word) ?? []);
+  return words.flatMap((word) => programSiteOfStub(used, word) ?? []);
 }
 
 /** Frames of an update's old code on any thread of the process. */

@@ -2,6 +2,7 @@
 import { addon, type TracerHandle } from "../addon/addon.js";
 import { address, type Address } from "../address.js";
 import {
+  changesData,
   EngineError,
   type ActiveFrame,
   type ApplyStep,
@@ -149,7 +150,7 @@ export class EngineSession implements Session {
       for (const member of this.scopeOf(request.scope)) {
         await this.whileNeeded(member, undefined, () => this.data.trySettle(member));
         await this.whileNeeded(member, undefined, () => this.data.restoreCode(member));
-        if (request.patches.some(({ data }) => data.length > 0))
+        if (changesData(request))
           await this.whileNeeded(member, undefined, () => this.data.dropRetired(member));
       }
       const run = newRun();
@@ -177,8 +178,7 @@ export class EngineSession implements Session {
       const planned = new Set([...plans.keys()].map((member) => member.pid));
       const others = step.repairs.filter((repair) => !planned.has(repair.pid));
       await this.noteStep(request, { ...step, repairs: others });
-      for (const { process } of await this.data.settleSoon(done))
-        await whileAlive(process, () => this.data.rewriteHot(process));
+      await this.data.settleSoon(done);
       return this.result("done", done, request, metrics, verified.functions);
     } finally {
       this.closeTracer();
