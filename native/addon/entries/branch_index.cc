@@ -28,9 +28,9 @@ bool ByOrigin(const CodeReference& left, const CodeReference& right) noexcept {
 
 }  // namespace
 
-BranchIndex::BranchIndex(Module& module) : module_(module), file_(module.File()) {
+BranchIndex::BranchIndex(LinkedFile& linked) : linked_(linked), file_(linked.File()) {
   if (!file_.IsX86_64()) {
-    throw Failure("WRONG_MACHINE", module.Path() + " is not code for 64-bit x86");
+    throw Failure("WRONG_MACHINE", linked.Path() + " is not code for 64-bit x86");
   }
   FindCode();
   for (const CodeRange& range : code_) Sweep(range);
@@ -100,7 +100,7 @@ bool BranchIndex::IsCode(uint64_t address) const noexcept {
 }
 
 void BranchIndex::Sweep(const CodeRange& range) {
-  const std::vector<uint64_t>& starts = module_.FunctionStarts();
+  const std::vector<uint64_t>& starts = linked_.FunctionStarts();
   uint64_t start = range.start;
   auto next = std::upper_bound(starts.begin(), starts.end(), start);
   while (start < range.end) {
@@ -179,15 +179,14 @@ void BranchIndex::Note(const Instruction& instruction, uint64_t address) {
 }
 
 uint64_t BranchIndex::EndOfFunction(uint64_t start) const {
-  const uint64_t run_time = start + module_.Bias();
-  return module_.NextFunctionStart(run_time) - module_.Bias();
+  return linked_.NextFunctionStart(start);
 }
 
 // A compiler moves a function's unlikely blocks to NAME.cold; tables of either lead into both.
 void BranchIndex::FindColdParts() {
   if (looked_for_parts_) return;
   looked_for_parts_ = true;
-  const SymbolTable& symbols = module_.Symbols();
+  const SymbolTable& symbols = linked_.Symbols();
   for (const Symbol& cold : symbols.All()) {
     if (!cold.IsFunction() || !IsCode(cold.address)) continue;
     const size_t dot = cold.name.find(".cold");
@@ -252,7 +251,7 @@ void BranchIndex::ReadJumpTable(const TableLoad& load, const std::vector<Address
 // Absolute code addresses in data: relocated words, and in files for a fixed address every aligned
 // word that could be one.
 void BranchIndex::AddDataWords() {
-  for (const DynamicRelocation& relocation : module_.Dynamic().relocations) {
+  for (const DynamicRelocation& relocation : linked_.Dynamic().relocations) {
     if (relocation.type != R_X86_64_RELATIVE && relocation.type != R_X86_64_IRELATIVE) continue;
     const uint64_t target = static_cast<uint64_t>(relocation.addend);
     if (IsCode(target)) references_.push_back({target, relocation.address});

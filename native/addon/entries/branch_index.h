@@ -6,7 +6,7 @@
 
 #include "arch/x86_64/decoder.h"
 #include "symbols/elf_file.h"
-#include "symbols/module.h"
+#include "symbols/linked_file.h"
 
 namespace polus {
 
@@ -28,7 +28,7 @@ struct CodeReference {
 class BranchIndex {
  public:
   /** Sweeps the module. @throws Failure WRONG_MACHINE unless it is 64-bit x86 */
-  explicit BranchIndex(Module& module);
+  explicit BranchIndex(LinkedFile& linked);
 
   /** All references to [start, end), by target. */
   std::vector<CodeReference> Into(uint64_t start, uint64_t end) const;
@@ -56,7 +56,7 @@ class BranchIndex {
   bool IsCode(uint64_t address) const noexcept;
   uint64_t EndOfFunction(uint64_t start) const;
 
-  Module& module_;
+  LinkedFile& linked_;
   const ElfFile& file_;
   x86_64::Decoder decoder_;
   std::vector<CodeRange> code_;

@@ -8,7 +8,7 @@
 #include "entries/branch_index.h"
 #include "entries/known_functions.h"
 #include "failure.h"
-#include "symbols/module.h"
+#include "symbols/linked_file.h"
 
 namespace polus {
 
@@ -93,8 +93,8 @@ CodeFlow::State CodeFlow::StartWith(const RegisterSet& open) {
   return state;
 }
 
-CodeFlow::CodeFlow(Module& module, Lookup elsewhere)
-    : file_(module.File()), module_(&module), elsewhere_(std::move(elsewhere)) {}
+CodeFlow::CodeFlow(LinkedFile& linked, Lookup elsewhere)
+    : file_(linked.File()), linked_(&linked), elsewhere_(std::move(elsewhere)) {}
 
 CodeFlow::CodeFlow(const ElfFile& file) : file_(file) {}
 
@@ -252,8 +252,8 @@ bool CodeFlow::Step(Walk& walk, const RegisterUse& use, uint64_t address, State&
 }
 
 bool CodeFlow::IsOtherFunction(uint64_t target, uint64_t address) const {
-  if (module_ == nullptr) return false;
-  const std::vector<uint64_t>& starts = module_->FunctionStarts();
+  if (linked_ == nullptr) return false;
+  const std::vector<uint64_t>& starts = linked_->FunctionStarts();
   const auto found = std::lower_bound(starts.begin(), starts.end(), target);
   if (found == starts.end() || *found != target) return false;
   return address < target || (std::next(found) != starts.end() && address >= *std::next(found));
@@ -263,8 +263,8 @@ bool CodeFlow::CallAt(Walk& walk, State& state, uint64_t address, uint64_t targe
   if (const std::optional<uint64_t> slot = StubSlot(target)) {
     return CallElsewhere(walk, state, address, NameOfSlot(*slot));
   }
-  if (module_ != nullptr) {
-    const Symbol* symbol = module_->SymbolAt(target + module_->Bias());
+  if (linked_ != nullptr) {
+    const Symbol* symbol = linked_->SymbolAt(target);
     if (symbol != nullptr && symbol->address == target && NeverReturns(symbol->name)) {
       walk.effect.own_writes |= RegisterSet::All();
       return false;
@@ -413,16 +413,16 @@ std::optional<uint64_t> CodeFlow::StubSlot(uint64_t address) const {
 }
 
 std::string_view CodeFlow::NameOfSlot(uint64_t slot) {
-  if (module_ == nullptr) return {};
+  if (linked_ == nullptr) return {};
   if (!slots_) {
     slots_.emplace();
-    const DynamicTables& tables = module_->Dynamic();
+    const DynamicTables& tables = linked_->Dynamic();
     for (const DynamicRelocation& relocation : tables.relocations) {
       if (relocation.symbol != 0 && relocation.symbol < tables.symbols.size()) {
         slots_->emplace(relocation.address, tables.symbols[relocation.symbol].name);
       } else if (relocation.type == R_X86_64_IRELATIVE) {
         const uint64_t chooser = static_cast<uint64_t>(relocation.addend);
-        const Symbol* symbol = module_->Symbols().At(chooser, file_);
+        const Symbol* symbol = linked_->Symbols().At(chooser, file_);
         if (symbol != nullptr) slots_->emplace(relocation.address, symbol->name);
       }
     }
@@ -433,11 +433,11 @@ std::string_view CodeFlow::NameOfSlot(uint64_t slot) {
 
 std::vector<uint64_t> CodeFlow::TableTargets(const RegisterUse& use, uint64_t address) {
   std::vector<uint64_t> targets;
-  if (module_ == nullptr) return targets;
-  const std::vector<uint64_t>& starts = module_->FunctionStarts();
+  if (linked_ == nullptr) return targets;
+  const std::vector<uint64_t>& starts = linked_->FunctionStarts();
   const auto after = std::upper_bound(starts.begin(), starts.end(), address);
   const uint64_t start = after == starts.begin() ? address : *std::prev(after);
-  const uint64_t end = module_->NextFunctionStart(address + module_->Bias()) - module_->Bias();
+  const uint64_t end = linked_->NextFunctionStart(address);
   if (use.table_jump) {
     const uint64_t table = static_cast<uint64_t>(use.instruction.raw.raw.disp.value);
     const ByteView bytes = file_.BytesFrom(table);
@@ -450,7 +450,7 @@ std::vector<uint64_t> CodeFlow::TableTargets(const RegisterUse& use, uint64_t ad
     return targets;
   }
   // The table was most likely loaded just before; if not, it may be any of the function's.
-  const std::vector<CodeReference> tables = module_->Branches().TablesLoadedIn(start, end);
+  const std::vector<CodeReference> tables = linked_->Branches().TablesLoadedIn(start, end);
   uint64_t nearest = 0;
   for (const CodeReference& entry : tables) {
     if (entry.from < address && address - entry.from <= kNearLoad) nearest = entry.from;

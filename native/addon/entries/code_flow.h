@@ -15,7 +15,7 @@
 
 namespace polus {
 
-class Module;
+class LinkedFile;
 
 /** What a call of a function means for the registers that a callee may change. */
 struct CallEffect {
@@ -48,8 +48,8 @@ class CodeFlow {
   /** Effect of a function of another file, by name; none if unknown. */
   using Lookup = std::function<std::optional<CallEffect>(std::string_view name)>;
 
-  /** @param module for the starts of functions, jump tables and names; must outlive this */
-  explicit CodeFlow(Module& module, Lookup elsewhere = nullptr);
+  /** @param linked for the starts of functions, jump tables and names; must outlive this */
+  explicit CodeFlow(LinkedFile& linked, Lookup elsewhere = nullptr);
 
   /** Code alone, of a file that is no loaded module: jumps through tables are not followed. */
   explicit CodeFlow(const ElfFile& file);
@@ -106,7 +106,7 @@ class CodeFlow {
   std::vector<uint64_t> TableTargets(const x86_64::RegisterUse& use, uint64_t address);
 
   const ElfFile& file_;
-  Module* module_ = nullptr;
+  LinkedFile* linked_ = nullptr;
   Lookup elsewhere_;
   x86_64::RegisterUseDecoder decoder_;
   std::unordered_map<uint64_t, CallEffect> effects_;

@@ -27,14 +27,14 @@ uint64_t SizeOfFunction(const SymbolTable& symbols, uint64_t start) {
 }
 
 /** Whether any symbol, of data too, begins in [start, end) or reaches into it. */
-bool HasSymbol(Module& module, uint64_t start, uint64_t end) {
-  const SymbolTable& symbols = module.Symbols();
+bool HasSymbol(LinkedFile& linked, uint64_t start, uint64_t end) {
+  const SymbolTable& symbols = linked.Symbols();
   const std::vector<uint32_t>& order = symbols.ByAddress();
   const auto place = std::lower_bound(
       order.begin(), order.end(), start,
       [&](uint32_t index, uint64_t value) { return symbols.All()[index].address < value; });
   if (place != order.end() && symbols.All()[*place].address < end) return true;
-  const Symbol* covering = symbols.At(start, module.File());
+  const Symbol* covering = symbols.At(start, linked.File());
   return covering != nullptr && covering->size > 0 && covering->address + covering->size > start;
 }
 
@@ -61,22 +61,22 @@ bool IsPadding(const x86_64::Decoder& decoder, ByteView bytes) {
 
 }  // namespace
 
-std::vector<AddressRange> FindDeadPadding(Module& module, uint64_t start, uint64_t end) {
+std::vector<AddressRange> FindDeadPadding(LinkedFile& linked, uint64_t start, uint64_t end) {
   std::vector<AddressRange> found;
   const x86_64::Decoder decoder;
-  const std::vector<uint64_t>& starts = module.FunctionStarts();
+  const std::vector<uint64_t>& starts = linked.FunctionStarts();
   auto next = std::upper_bound(starts.begin(), starts.end(), start);
   for (; next != starts.end() && next != starts.begin(); ++next) {
     const uint64_t function = *std::prev(next);
     if (function >= end) break;
-    const uint64_t size = SizeOfFunction(module.Symbols(), function);
+    const uint64_t size = SizeOfFunction(linked.Symbols(), function);
     if (size == 0 || size > kLongestFunction || function + size >= *next) continue;
     const uint64_t gap = function + size;
-    const auto code = module.File().BytesAt(function, size);
-    const auto bytes = module.File().BytesAt(gap, *next - gap);
-    if (!code || !bytes || HasSymbol(module, gap, *next)) continue;
+    const auto code = linked.File().BytesAt(function, size);
+    const auto bytes = linked.File().BytesAt(gap, *next - gap);
+    if (!code || !bytes || HasSymbol(linked, gap, *next)) continue;
     if (!EndsInside(decoder, *code) || !IsPadding(decoder, *bytes)) continue;
-    if (!module.Branches().Into(gap, *next).empty()) continue;
+    if (!linked.Branches().Into(gap, *next).empty()) continue;
     const uint64_t usable = std::max(gap, function + kJumpSize);
     if (usable < *next && usable < end && *next > start) found.push_back({usable, *next});
   }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "symbols/module.h"
+#include "symbols/linked_file.h"
 
 namespace polus {
 
@@ -16,7 +16,7 @@ namespace polus {
  *
  * @return those that overlap [start, end), in their whole length, in ascending order
  */
-std::vector<AddressRange> FindDeadPadding(Module& module, uint64_t start, uint64_t end);
+std::vector<AddressRange> FindDeadPadding(LinkedFile& linked, uint64_t start, uint64_t end);
 
 }  // namespace polus
 

@@ -60,7 +60,7 @@ Napi::Value BranchesInto(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Module> module = ToModule(info[0]);
   if (!info[1].IsArray()) ThrowArgument(env, "ranges must be an array");
   const Napi::Array ranges = info[1].As<Napi::Array>();
-  const BranchIndex& branches = module->Branches();
+  const BranchIndex& branches = module->Linked().Branches();
   const uint64_t bias = module->Bias();
   Napi::Array result = Napi::Array::New(env);
   uint32_t count = 0;
@@ -114,7 +114,7 @@ Napi::Value DeadPadding(const Napi::CallbackInfo& info) {
   }
   Napi::Array result = Napi::Array::New(env);
   uint32_t count = 0;
-  for (const AddressRange& range : FindDeadPadding(*module, start - bias, end - bias)) {
+  for (const AddressRange& range : FindDeadPadding(module->Linked(), start - bias, end - bias)) {
     Napi::Object object = Napi::Object::New(env);
     object.Set("start", ToBigInt(env, range.start + bias));
     object.Set("end", ToBigInt(env, range.end + bias));
@@ -138,13 +138,13 @@ Napi::Value CallersKeeping(const Napi::CallbackInfo& info) {
   const Napi::Array functions = info[1].As<Napi::Array>();
   const Napi::Array handles = info[2].As<Napi::Array>();
   std::vector<std::shared_ptr<Module>> owners;
-  std::vector<Module*> libraries;
+  std::vector<LinkedFile*> libraries;
   for (uint32_t index = 0; index < handles.Length(); ++index) {
     owners.push_back(ToModule(handles.Get(index)));
-    libraries.push_back(owners.back().get());
+    libraries.push_back(&owners.back()->Linked());
   }
   const uint64_t bias = module->Bias();
-  KeeperSearch search(*module, std::move(libraries));
+  KeeperSearch search(module->Linked(), std::move(libraries));
   Napi::Array result = Napi::Array::New(env);
   uint32_t count = 0;
   for (uint32_t index = 0; index < functions.Length(); ++index) {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "entries/branch_index.h"
-#include "symbols/module.h"
+#include "symbols/linked_file.h"
 
 namespace polus {
 
@@ -13,21 +13,21 @@ using x86_64::RegisterSet;
 using x86_64::RegisterUse;
 using x86_64::RelativeBranch;
 
-KeeperSearch::KeeperSearch(Module& module, std::vector<Module*> libraries)
-    : module_(module), flow_(module, [this](std::string_view name) { return Elsewhere(name); }) {
-  for (Module* library : libraries) {
-    if (library != &module && library->File().IsX86_64()) libraries_.push_back({library, nullptr});
+KeeperSearch::KeeperSearch(LinkedFile& linked, std::vector<LinkedFile*> libraries)
+    : linked_(linked), flow_(linked, [this](std::string_view name) { return Elsewhere(name); }) {
+  for (LinkedFile* library : libraries) {
+    if (library != &linked && library->File().IsX86_64()) libraries_.push_back({library, nullptr});
   }
 }
 
 std::optional<CallEffect> KeeperSearch::Elsewhere(std::string_view name) {
   for (Library& library : libraries_) {
-    const SymbolTable& symbols = library.module->Symbols();
+    const SymbolTable& symbols = library.linked->Symbols();
     for (uint32_t index : symbols.Named(name)) {
       const Symbol& symbol = symbols.All()[index];
       if (!symbol.dynamic || symbol.binding == STB_LOCAL || !symbol.IsFunction()) continue;
       if (symbol.type == STT_GNU_IFUNC) return std::nullopt;
-      if (library.flow == nullptr) library.flow = std::make_unique<CodeFlow>(*library.module);
+      if (library.flow == nullptr) library.flow = std::make_unique<CodeFlow>(*library.linked);
       return library.flow->EffectOf(symbol.address);
     }
   }
@@ -35,15 +35,15 @@ std::optional<CallEffect> KeeperSearch::Elsewhere(std::string_view name) {
 }
 
 uint64_t KeeperSearch::FunctionAround(uint64_t address) const {
-  const std::vector<uint64_t>& starts = module_.FunctionStarts();
+  const std::vector<uint64_t>& starts = linked_.FunctionStarts();
   const auto after = std::upper_bound(starts.begin(), starts.end(), address);
   if (after == starts.begin()) return address;
   const uint64_t start = *std::prev(after);
-  const Symbol* symbol = module_.SymbolAt(start + module_.Bias());
+  const Symbol* symbol = linked_.SymbolAt(start);
   if (symbol == nullptr) return start;
   const size_t dot = symbol->name.find(".cold");
   if (dot == std::string_view::npos || dot == 0) return start;
-  const SymbolTable& symbols = module_.Symbols();
+  const SymbolTable& symbols = linked_.Symbols();
   for (uint32_t index : symbols.Named(symbol->name.substr(0, dot))) {
     const Symbol& whole = symbols.All()[index];
     if (whole.IsFunction() && whole.file == symbol->file) return whole.address;
@@ -61,8 +61,8 @@ std::vector<KeptAcross> KeeperSearch::Of(uint64_t function) {
     const CallEffect& effect = flow_.EffectOf(callee);
     const RegisterSet untouched = RegisterSet::All() - flow_.WritesOf(callee).Whole();
     if (untouched.IsEmpty() || !effect.returns) continue;
-    const uint64_t end = module_.NextFunctionStart(callee + module_.Bias()) - module_.Bias();
-    for (const CodeReference& reference : module_.Branches().Into(callee, end)) {
+    const uint64_t end = linked_.NextFunctionStart(callee);
+    for (const CodeReference& reference : linked_.Branches().Into(callee, end)) {
       RegisterUse use;
       if (!flow_.Decode(reference.from, &use)) continue;
       const RelativeBranch branch = use.instruction.Branch();

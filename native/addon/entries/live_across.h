@@ -13,7 +13,7 @@
 
 namespace polus {
 
-class Module;
+class LinkedFile;
 
 /** A call across which registers are kept that a callee may change. Link-time addresses. */
 struct KeptAcross {
@@ -39,10 +39,10 @@ struct KeptAcross {
 class KeeperSearch {
  public:
   /**
-   * @param module whose functions are asked about
+   * @param linked whose functions are asked about
    * @param libraries where other functions are looked for by name, in order; all must outlive this
    */
-  KeeperSearch(Module& module, std::vector<Module*> libraries);
+  KeeperSearch(LinkedFile& linked, std::vector<LinkedFile*> libraries);
 
   /** @throws Failure TOO_COMPLEX */
   std::vector<KeptAcross> Of(uint64_t function);
@@ -53,10 +53,10 @@ class KeeperSearch {
   uint64_t FunctionAround(uint64_t address) const;
 
   struct Library {
-    Module* module;
+    LinkedFile* linked;
     std::unique_ptr<CodeFlow> flow;
   };
-  Module& module_;
+  LinkedFile& linked_;
   std::vector<Library> libraries_;
   CodeFlow flow_;
 };

@@ -10,20 +10,20 @@
 
 #include "failure.h"
 #include "symbols/debug_file.h"
-#include "symbols/module.h"
+#include "symbols/linked_file.h"
 
 namespace polus {
 
 namespace {
 
-Module* ModuleBehind(void** userdata) noexcept { return static_cast<Module*>(*userdata); }
+LinkedFile* FileBehind(void** userdata) noexcept { return static_cast<LinkedFile*>(*userdata); }
 
 int FindElf(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, char** file_name, Elf** elf) {
-  Module* module = ModuleBehind(userdata);
-  if (module == nullptr) return -1;
-  const std::shared_ptr<FileImage>& image = module->File().Image();
+  LinkedFile* linked = FileBehind(userdata);
+  if (linked == nullptr) return -1;
+  const std::shared_ptr<FileImage>& image = linked->File().Image();
   *elf = elf_memory(reinterpret_cast<char*>(image->MutableData()), image->Size());
-  *file_name = strdup(module->Path().c_str());
+  *file_name = strdup(linked->Path().c_str());
   return -1;
 }
 
@@ -51,29 +51,29 @@ int CopyForDwfl(const DebugFile& found, char** name) {
 
 int FindDebugInfo(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, const char*,
                   const char* link, GElf_Word checksum, char** debug_name) {
-  Module* module = ModuleBehind(userdata);
-  if (module == nullptr) return -1;
+  LinkedFile* linked = FileBehind(userdata);
+  if (linked == nullptr) return -1;
   try {
     // libdwfl asks with a name and no checksum for the supplementary file of a dwz'd one.
-    const ElfFile* debug = module->DebugInfo();
+    const ElfFile* debug = linked->DebugInfo();
     const bool is_supplementary =
         link != nullptr && checksum == 0 &&
-        (module->File().SectionNamed(".gnu_debugaltlink") != nullptr ||
+        (linked->File().SectionNamed(".gnu_debugaltlink") != nullptr ||
          (debug != nullptr && debug->SectionNamed(".gnu_debugaltlink") != nullptr));
     if (is_supplementary) {
-      if (module->File().SectionNamed(".gnu_debugaltlink") != nullptr) {
-        return CopyForDwfl(FindSupplementaryFile(module->File(), module->Path(), module->Root()),
+      if (linked->File().SectionNamed(".gnu_debugaltlink") != nullptr) {
+        return CopyForDwfl(FindSupplementaryFile(linked->File(), linked->Path(), linked->Root()),
                            debug_name);
       }
-      DebugFile found = FindDebugFile(module->File(), module->Path(), module->Root());
+      DebugFile found = FindDebugFile(linked->File(), linked->Path(), linked->Root());
       if (!found.file.IsOpen()) return -1;
       const auto file = ElfFile::FromDescriptor(std::move(found.file), found.path);
-      return CopyForDwfl(FindSupplementaryFile(*file, found.path, module->Root()), debug_name);
+      return CopyForDwfl(FindSupplementaryFile(*file, found.path, linked->Root()), debug_name);
     }
     if (debug == nullptr) return -1;
     // Looked for once more, since its descriptor was not kept and its path may only be right below
     // the target's root.
-    const DebugFile found = FindDebugFile(module->File(), module->Path(), module->Root());
+    const DebugFile found = FindDebugFile(linked->File(), linked->Path(), linked->Root());
     return found.file.IsOpen() ? CopyForDwfl(found, debug_name) : -1;
   } catch (const std::exception&) {
     return -1;
@@ -138,26 +138,25 @@ DwflHandle BeginDwfl() {
   return dwfl;
 }
 
-Dwfl_Module* ReportModule(Dwfl* dwfl, Module& module) {
-  const AddressRange extent = module.Extent();
+Dwfl_Module* ReportFile(Dwfl* dwfl, LinkedFile& linked, AddressRange extent) {
   if (extent.start >= extent.end) return nullptr;
   Dwfl_Module* reported =
-      dwfl_report_module(dwfl, module.Path().c_str(), extent.start, extent.end);
+      dwfl_report_module(dwfl, linked.Path().c_str(), extent.start, extent.end);
   if (reported == nullptr) return nullptr;
   void** userdata = nullptr;
   dwfl_module_info(reported, &userdata, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
-  *userdata = &module;
+  *userdata = &linked;
   return reported;
 }
 
-DwarfReader::DwarfReader(Module& module) : module_(module), dwfl_(BeginDwfl()) {
+DwarfReader::DwarfReader(LinkedFile& linked) : linked_(linked), dwfl_(BeginDwfl()) {
   dwfl_report_begin(dwfl_.get());
-  reported_ = ReportModule(dwfl_.get(), module_);
+  reported_ = ReportFile(dwfl_.get(), linked_, linked_.Extent());
   dwfl_report_end(dwfl_.get(), nullptr, nullptr);
 }
 
 std::optional<std::string> DwarfReader::SourceOf(uint64_t address) {
-  if (reported_ == nullptr || !module_.HasDwarf()) return std::nullopt;
+  if (reported_ == nullptr || !linked_.HasDwarf()) return std::nullopt;
   Dwarf_Addr bias = 0;
   Dwarf_Die* unit = dwfl_module_addrdie(reported_, address, &bias);
   if (unit == nullptr) {
@@ -173,7 +172,7 @@ std::optional<std::string> DwarfReader::SourceOf(uint64_t address) {
 }
 
 Dwarf* DwarfReader::Open() {
-  if (reported_ == nullptr || !module_.HasDwarf()) return nullptr;
+  if (reported_ == nullptr || !linked_.HasDwarf()) return nullptr;
   Dwarf_Addr bias = 0;
   return dwfl_module_getdwarf(reported_, &bias);
 }

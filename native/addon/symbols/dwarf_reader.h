@@ -10,7 +10,8 @@
 
 namespace polus {
 
-class Module;
+class LinkedFile;
+struct AddressRange;
 
 struct DwflEnd {
   void operator()(Dwfl* dwfl) const noexcept { dwfl_end(dwfl); }
@@ -18,17 +19,17 @@ struct DwflEnd {
 using DwflHandle = std::unique_ptr<Dwfl, DwflEnd>;
 
 /**
- * Starts a libdwfl session whose files are exactly those that a `Module` found; nothing is
+ * Starts a libdwfl session whose files are exactly those that a `LinkedFile` found; nothing is
  * downloaded and no further path is searched.
  */
 DwflHandle BeginDwfl();
 
 /**
- * Reports `module` to a session between dwfl_report_begin and dwfl_report_end. The module must
- * outlive the session.
+ * Reports a file to a session between dwfl_report_begin and dwfl_report_end. It must outlive the session.
+ * @param extent where it is loaded
  * @return `nullptr` if libdwfl refuses it
  */
-Dwfl_Module* ReportModule(Dwfl* dwfl, Module& module);
+Dwfl_Module* ReportFile(Dwfl* dwfl, LinkedFile& linked, AddressRange extent);
 
 /**
  * The unit of a skeleton's split file (.dwo). False if `unit` is no skeleton, or its file is not to
@@ -39,19 +40,19 @@ bool SplitUnitOf(Dwarf_Die* unit, Dwarf_Die* split);
 /** Path of a compilation unit, absolute where its folder is known; empty if it has no name. */
 std::string PathOfUnit(Dwarf_Die* unit);
 
-/** Reads the DWARF of one module, its own or its debug file's, on demand. */
+/** Reads the DWARF of one file, its own or its debug file's, on demand. */
 class DwarfReader {
  public:
-  explicit DwarfReader(Module& module);
+  explicit DwarfReader(LinkedFile& linked);
 
-  /** Path of the compilation unit that covers a run-time address, if DWARF knows one. */
+  /** Path of the compilation unit that covers a link-time address, if DWARF knows one. */
   std::optional<std::string> SourceOf(uint64_t address);
 
-  /** The debug information itself, `nullptr` if the module has none. Lives as long as the reader. */
+  /** The debug information itself, `nullptr` if the file has none. Lives as long as the reader. */
   Dwarf* Open();
 
  private:
-  Module& module_;
+  LinkedFile& linked_;
   DwflHandle dwfl_;
   Dwfl_Module* reported_ = nullptr;
 };

@@ -50,8 +50,10 @@ Napi::Value OpenModule(const Napi::CallbackInfo& info) {
   while (!root.empty() && root.back() == '/') root.pop_back();
 
   auto box = std::make_unique<ModuleBox>();
-  box->module = std::make_shared<Module>(path, load_address, root);
-  const int64_t held = static_cast<int64_t>(box->module->File().Image()->Size());
+  const LinkedFile::Opened opened = LinkedFile::Open(path, root);
+  box->module = std::make_shared<Module>(opened.file, load_address);
+  // What other handles hold already costs nothing more.
+  const int64_t held = opened.anew ? static_cast<int64_t>(opened.file->File().Image()->Size()) : 0;
   Napi::MemoryManagement::AdjustExternalMemory(env, held);
   auto handle = Napi::External<ModuleBox>::New(
       env, box.release(), [held](Napi::Env finalizer_env, ModuleBox* old) {
@@ -91,16 +93,16 @@ Napi::Value ModuleInfo(const Napi::CallbackInfo& info) {
     ranges.Set(index, range);
   }
   object.Set("text", ranges);
-  const DynamicTables& dynamic = module->Dynamic();
+  const DynamicTables& dynamic = module->Linked().Dynamic();
   object.Set("soname", TextOrNull(env, dynamic.soname));
   Napi::Array needed = Napi::Array::New(env, dynamic.needed.size());
   for (uint32_t index = 0; index < dynamic.needed.size(); ++index) {
     needed.Set(index, std::string(dynamic.needed[index]));
   }
   object.Set("needed", needed);
-  object.Set("hasSymtab", Napi::Boolean::New(env, module->HasSymtab()));
-  object.Set("hasDwarf", Napi::Boolean::New(env, module->HasDwarf()));
-  object.Set("debugFile", TextOrNull(env, module->DebugPath()));
+  object.Set("hasSymtab", Napi::Boolean::New(env, module->Linked().HasSymtab()));
+  object.Set("hasDwarf", Napi::Boolean::New(env, module->Linked().HasDwarf()));
+  object.Set("debugFile", TextOrNull(env, module->Linked().DebugPath()));
   const ElfSegment* tls = file.SegmentOfType(PT_TLS);
   if (tls == nullptr) {
     object.Set("tls", env.Null());
@@ -120,7 +122,7 @@ Napi::Value ModuleInfo(const Napi::CallbackInfo& info) {
 Napi::Value FindSymbols(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<Module> module = ToModule(info[0]);
-  const SymbolTable& table = module->Symbols();
+  const SymbolTable& table = module->Linked().Symbols();
   const std::vector<uint32_t> indices = table.Named(ToText(info[1], "name"));
   Napi::Array result = Napi::Array::New(env, indices.size());
   for (uint32_t place = 0; place < indices.size(); ++place) {
@@ -146,7 +148,7 @@ Napi::Value FunctionNames(const Napi::CallbackInfo& info) {
   std::unordered_set<std::string_view> seen;
   Napi::Array names = Napi::Array::New(info.Env());
   uint32_t count = 0;
-  for (const Symbol& symbol : module->Symbols().All()) {
+  for (const Symbol& symbol : module->Linked().Symbols().All()) {
     if (!symbol.IsFunction() || !seen.insert(symbol.name).second) continue;
     names.Set(count++, Napi::String::New(info.Env(), symbol.name.data(), symbol.name.size()));
   }
@@ -155,7 +157,7 @@ Napi::Value FunctionNames(const Napi::CallbackInfo& info) {
 
 Napi::Value SourceOf(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Module> module = ToModule(info[0]);
-  const auto source = module->Dwarf().SourceOf(ToAddress(info[1], "address"));
+  const auto source = module->Linked().Dwarf().SourceOf(ToAddress(info[1], "address") - module->Bias());
   if (!source) return info.Env().Null();
   return Napi::String::New(info.Env(), *source);
 }
@@ -170,7 +172,7 @@ Napi::Value FileBytes(const Napi::CallbackInfo& info) {
 Napi::Value ModuleRelocations(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<Module> module = ToModule(info[0]);
-  const DynamicTables& tables = module->Dynamic();
+  const DynamicTables& tables = module->Linked().Dynamic();
   Napi::Array result = Napi::Array::New(env, tables.relocations.size());
   uint32_t count = 0;
   for (const DynamicRelocation& relocation : tables.relocations) {

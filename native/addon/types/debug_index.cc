@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "symbols/dwarf_reader.h"
-#include "symbols/module.h"
+#include "symbols/linked_file.h"
 #include "types/die.h"
 
 namespace polus {
@@ -129,10 +129,10 @@ VariablePlace PlaceOf(const Dwarf_Die& variable) {
   return place;
 }
 
-DebugIndex::DebugIndex(Module& module) {
-  Dwarf* dwarf = module.Dwarf().Open();
+DebugIndex::DebugIndex(LinkedFile& linked) {
+  Dwarf* dwarf = linked.Dwarf().Open();
   if (dwarf == nullptr) return;
-  if (const ElfSection* section = module.File().SectionNamed(".debug_info")) {
+  if (const ElfSection* section = linked.File().SectionNamed(".debug_info")) {
     by_name_.reserve(std::min<uint64_t>(section->size / kBytesOfName, kMostNames));
   }
   Dwarf_CU* unit = nullptr;
@@ -186,7 +186,7 @@ void DebugIndex::AddEntry(const Dwarf_Die& die, const Dwarf_Die& unit, uint32_t 
       });
       return;
     case DW_TAG_imported_unit: {
-      // The module's own partial units are among its units; a supplementary file also holds others'.
+      // The file's own partial units are among its units; a supplementary file also holds others'.
       const auto imported = ReferenceOf(die, DW_AT_import);
       if (imported && dwarf_cu_getdwarf(imported->cu) != dwarf_cu_getdwarf(die.cu) &&
           imported_.insert(imported->addr).second) {

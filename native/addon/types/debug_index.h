@@ -13,7 +13,7 @@
 
 namespace polus {
 
-class Module;
+class LinkedFile;
 
 /** What a name at file scope stands for. */
 enum class DebugKind : uint8_t {
@@ -45,14 +45,14 @@ struct DebugName {
 constexpr uint32_t kNoName = UINT32_MAX;
 
 /**
- * The names of one module's debug information, found in a single pass over the entries at file
+ * The names of one file's debug information, found in a single pass over the entries at file
  * scope when they are first asked for. Names are views into the debug sections, which the module
  * keeps. Not for several threads at once.
  */
 class DebugIndex {
  public:
-  /** @param module must outlive the index */
-  explicit DebugIndex(Module& module);
+  /** @param linked must outlive the index */
+  explicit DebugIndex(LinkedFile& linked);
 
   /** All entries of that name, in the order of the file; of equal complete types the first only. */
   std::vector<const DebugName*> Named(std::string_view name) const;
@@ -84,7 +84,7 @@ class DebugIndex {
   /** Grows without being copied: there may be millions. */
   std::deque<DebugName> all_;
   std::vector<std::string> sources_;
-  /** Units of a supplementary file (dwz) that this module's units import. */
+  /** Units of a supplementary file (dwz) that this file's units import. */
   std::unordered_set<const void*> imported_;
   std::vector<Dwarf_Die> to_import_;
   std::unordered_map<std::string_view, Chain> by_name_;

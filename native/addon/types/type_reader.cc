@@ -3,7 +3,7 @@
 #include <dwarf.h>
 
 #include "failure.h"
-#include "symbols/module.h"
+#include "symbols/linked_file.h"
 #include "types/die.h"
 
 namespace polus {

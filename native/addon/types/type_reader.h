@@ -14,7 +14,7 @@
 
 namespace polus {
 
-/** Stands for one type of a module; 0 is `void`. */
+/** Stands for one type of a file; 0 is `void`. */
 using TypeNumber = uint32_t;
 
 struct TypeMember {
@@ -66,10 +66,10 @@ struct TypeDescription {
   std::vector<TypeEnumerator> enumerators;
 };
 
-/** Types of one module. Not for several threads at once. */
+/** Types of one file. Not for several threads at once. */
 class TypeReader {
  public:
-  explicit TypeReader(Module& module) : index_(module) {}
+  explicit TypeReader(LinkedFile& linked) : index_(linked) {}
 
   const DebugIndex& Index() const noexcept { return index_; }
   /** Number of the type that an entry has (DW_AT_type), 0 if none. */

@@ -111,7 +111,7 @@ bool IsCode(const Module& module, uint64_t address) {
  */
 bool IsClone(Module& module, std::string_view name, uint64_t address) {
   bool clone = false;
-  const SymbolTable& table = module.Symbols();
+  const SymbolTable& table = module.Linked().Symbols();
   const std::vector<uint32_t>& order = table.ByAddress();
   const uint64_t link_address = address - module.Bias();
   auto at = std::lower_bound(order.begin(), order.end(), link_address, [&](uint32_t index, uint64_t wanted) {
@@ -181,7 +181,7 @@ Napi::Value NumberedType(Napi::Env env, TypeNumber number) {
 
 Napi::Object Entry(Napi::Env env, Module& module, const Dwarf_Die& die, const char* kind,
                    const std::string& source) {
-  TypeReader& types = module.Types();
+  TypeReader& types = module.Linked().Types();
   Napi::Object object = Napi::Object::New(env);
   object.Set("kind", kind);
   object.Set("source", TextOrNull(env, source));
@@ -211,7 +211,7 @@ Napi::Value DebugNames(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<Module> module = ToModule(info[0]);
   const std::string name = ToText(info[1], "name");
-  const DebugIndex& index = module->Types().Index();
+  const DebugIndex& index = module->Linked().Types().Index();
   Napi::Array result = Napi::Array::New(env);
   uint32_t count = 0;
   for (const DebugName* found : index.Named(name)) {
@@ -220,7 +220,7 @@ Napi::Value DebugNames(const Napi::CallbackInfo& info) {
     object.Set("declaration", Napi::Boolean::New(env, found->declaration));
     object.Set("external", Napi::Boolean::New(env, found->external));
     if (found->kind == DebugKind::kEnumerator) {
-      object.Set("type", NumberedType(env, module->Types().NumberOf(found->owner)));
+      object.Set("type", NumberedType(env, module->Linked().Types().NumberOf(found->owner)));
     }
     result.Set(count++, object);
   }
@@ -234,7 +234,7 @@ Napi::Value DebugStatics(const Napi::CallbackInfo& info) {
   const std::string name = ToText(info[2], "name");
   Napi::Array result = Napi::Array::New(env);
   uint32_t count = 0;
-  for (Dwarf_Die& die : module->Types().Index().StaticsOf(function, name)) {
+  for (Dwarf_Die& die : module->Linked().Types().Index().StaticsOf(function, name)) {
     Dwarf_Die unit;
     std::string source;
     if (dwarf_diecu(&die, &unit, nullptr, nullptr) != nullptr) source = PathOfUnit(&unit);
@@ -257,7 +257,7 @@ Napi::Value DebugBeginning(const Napi::CallbackInfo& info) {
   const std::string kind = ToText(info[1], "kind");
   const std::string prefix = ToText(info[2], "prefix");
   const uint64_t limit = ToCount(info[3], "limit", kMostNames);
-  const DebugIndex& index = module->Types().Index();
+  const DebugIndex& index = module->Linked().Types().Index();
   if (kind == "source") return Texts(info.Env(), index.SourcesBeginning(prefix, limit));
   bool (*wanted)(DebugKind) = nullptr;
   if (kind == "variable") {
@@ -279,7 +279,7 @@ Napi::Value DebugType(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<Module> module = ToModule(info[0]);
   const uint64_t number = ToCount(info[1], "type", UINT32_MAX);
-  const TypeDescription type = module->Types().Describe(static_cast<TypeNumber>(number));
+  const TypeDescription type = module->Linked().Types().Describe(static_cast<TypeNumber>(number));
   Napi::Object object = Napi::Object::New(env);
   object.Set("kind", KindName(type.kind));
   object.Set("name", TextOrNull(env, type.name));

@@ -109,7 +109,7 @@ UnwindSession::UnwindSession(pid_t pid, const std::vector<std::shared_ptr<Module
     // The first module owns the session; keeping it here as well would keep both for ever.
     if (module != modules.front()) kept_.push_back(module);
     modules_.push_back(module.get());
-    ReportModule(dwfl_.get(), *module);
+    ReportFile(dwfl_.get(), module->Linked(), module->Extent());
   }
   dwfl_report_end(dwfl_.get(), nullptr, nullptr);
   if (!dwfl_attach_state(dwfl_.get(), nullptr, std::max<pid_t>(pid, 1), &kThreadCallbacks, this)) {

@@ -1,0 +1,309 @@
+#include "symbols/linked_file.h"
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+#include <list>
+#include <utility>
+
+#include "entries/branch_index.h"
+#include "failure.h"
+#include "symbols/debug_file.h"
+#include "symbols/dwarf_reader.h"
+#include "symbols/minidebuginfo.h"
+#include "types/type_reader.h"
+
+namespace polus {
+
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+uint64_t PageDown(uint64_t address) noexcept { return address & ~(kPage - 1); }
+
+const ElfSection* SymtabOf(const ElfFile* file) noexcept {
+  if (file == nullptr) return nullptr;
+  const ElfSection* section = file->SectionOfType(SHT_SYMTAB);
+  return section != nullptr && file->Contents(*section) != nullptr ? section : nullptr;
+}
+
+bool HasDebugInfo(const ElfFile* file) noexcept {
+  if (file == nullptr) return false;
+  for (const char* name : {".debug_info", ".zdebug_info"}) {
+    const ElfSection* section = file->SectionNamed(name);
+    if (section != nullptr && section->type != SHT_NOBITS && section->size > 0) return true;
+  }
+  return false;
+}
+
+/** What tells a file from others and from what it was before, and where its debug file is looked for. */
+struct Identity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t size = 0;
+  struct timespec modified = {};
+  struct timespec changed = {};
+  dev_t root_device = 0;
+  ino_t root_inode = 0;
+
+  bool operator==(const Identity& other) const noexcept {
+    const auto same = [](const timespec& left, const timespec& right) {
+      return left.tv_sec == right.tv_sec && left.tv_nsec == right.tv_nsec;
+    };
+    return device == other.device && inode == other.inode && size == other.size &&
+           same(modified, other.modified) && same(changed, other.changed) &&
+           root_device == other.root_device && root_inode == other.root_inode;
+  }
+};
+
+/** Within that time a further change need not show in a file's times (their grain is a tick, or worse). */
+constexpr time_t kTooFresh = 2;
+
+/** False for a file that may yet change without showing it. */
+bool Identify(int file, const std::string& root, Identity* identity) {
+  struct stat status;
+  struct stat folder;
+  struct timespec now;
+  if (fstat(file, &status) != 0 || stat(root.empty() ? "/" : root.c_str(), &folder) != 0 ||
+      clock_gettime(CLOCK_REALTIME, &now) != 0) {
+    return false;
+  }
+  *identity = {status.st_dev, status.st_ino,  status.st_size, status.st_mtim,
+               status.st_ctim, folder.st_dev, folder.st_ino};
+  return status.st_ctim.tv_sec + kTooFresh < now.tv_sec &&
+         status.st_mtim.tv_sec + kTooFresh < now.tv_sec;
+}
+
+/** The files that were asked for last. */
+class RecentFiles {
+ public:
+  std::shared_ptr<LinkedFile> Find(const Identity& identity) {
+    const auto found = std::find_if(files_.begin(), files_.end(),
+                                    [&](const Entry& entry) { return entry.first == identity; });
+    if (found == files_.end()) return nullptr;
+    files_.splice(files_.begin(), files_, found);
+    return found->second;
+  }
+
+  void Add(const Identity& identity, std::shared_ptr<LinkedFile> file) {
+    files_.emplace_front(identity, std::move(file));
+    size_t bytes = 0;
+    size_t count = 0;
+    for (auto entry = files_.begin(); entry != files_.end(); ++entry) {
+      bytes += entry->second->File().Image()->Size();
+      if (++count <= kMostFiles && bytes <= kMostBytes) continue;
+      files_.erase(entry, files_.end());
+      return;
+    }
+  }
+
+ private:
+  using Entry = std::pair<Identity, std::shared_ptr<LinkedFile>>;
+  static constexpr size_t kMostFiles = 64;
+  static constexpr size_t kMostBytes = size_t{128} << 20;
+  std::list<Entry> files_;
+};
+
+}  // namespace
+
+LinkedFile::Opened LinkedFile::Open(const std::string& path, const std::string& root) {
+  thread_local RecentFiles recent;
+  const Descriptor descriptor = OpenForReading(path);
+  Identity identity;
+  const bool is_settled = Identify(descriptor.Get(), root, &identity);
+  if (is_settled) {
+    if (std::shared_ptr<LinkedFile> known = recent.Find(identity)) {
+      known->path_ = path;
+      known->root_ = root;
+      return {std::move(known), false};
+    }
+  }
+  std::shared_ptr<LinkedFile> file(new LinkedFile(descriptor, path, root));
+  if (is_settled) recent.Add(identity, file);
+  return {std::move(file), true};
+}
+
+LinkedFile::LinkedFile(const Descriptor& file, std::string path, std::string root)
+    : path_(std::move(path)),
+      root_(std::move(root)),
+      file_(ElfFile::FromImage(std::make_shared<FileImage>(FileImage::Read(file.Get(), path_)),
+                               path_)) {
+  bool found = false;
+  uint64_t low = UINT64_MAX;
+  uint64_t high = 0;
+  uint64_t first = 0;
+  for (const ElfSegment& segment : file_->Segments()) {
+    if (segment.type != PT_LOAD) continue;
+    if (segment.file_size > segment.memory_size ||
+        segment.memory_size > UINT64_MAX - kPage - segment.address) {
+      throw Failure("MALFORMED_ELF", path_ + " has a segment whose sizes do not fit");
+    }
+    if (segment.file_size > 0 && !file_->BytesAtOffset(segment.offset, segment.file_size)) {
+      throw Failure("TRUNCATED_ELF", path_ + " is cut off: a segment leads beyond its end");
+    }
+    if (!found) first = segment.address;
+    found = true;
+    low = std::min(low, segment.address);
+    high = std::max(high, segment.address + segment.memory_size);
+  }
+  if (!found) throw Failure("NOT_LOADABLE", path_ + " has nothing that could be loaded");
+  first_page_ = PageDown(first);
+  extent_ = {PageDown(low), PageDown(high + kPage - 1)};
+}
+
+LinkedFile::~LinkedFile() = default;
+
+std::vector<AddressRange> LinkedFile::Text() const {
+  std::vector<AddressRange> ranges;
+  for (const ElfSegment& segment : file_->Segments()) {
+    if (segment.type != PT_LOAD || (segment.flags & PF_X) == 0) continue;
+    ranges.push_back({segment.address, segment.address + segment.memory_size});
+  }
+  return ranges;
+}
+
+bool LinkedFile::IsText(uint64_t address) const noexcept {
+  for (const ElfSegment& segment : file_->Segments()) {
+    if (segment.type == PT_LOAD && (segment.flags & PF_X) != 0 && address >= segment.address &&
+        address - segment.address < segment.memory_size) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void LinkedFile::LookForDebugFile() {
+  if (std::exchange(looked_for_debug_, true)) return;
+  if (SymtabOf(file_.get()) != nullptr && HasDebugInfo(file_.get())) return;
+  DebugFile found = FindDebugFile(*file_, path_, root_);
+  if (!found.file.IsOpen()) return;
+  try {
+    auto debug = ElfFile::FromDescriptor(std::move(found.file), found.path);
+    if (debug->Machine() != file_->Machine() || debug->Class() != file_->Class()) return;
+    debug_ = std::move(debug);
+    debug_path_ = found.path;
+  } catch (const Failure&) {
+    // A damaged debug file is as good as none.
+  }
+}
+
+const std::string& LinkedFile::DebugPath() {
+  LookForDebugFile();
+  return debug_path_;
+}
+
+const ElfFile* LinkedFile::DebugInfo() {
+  LookForDebugFile();
+  return debug_.get();
+}
+
+bool LinkedFile::HasSymtab() {
+  if (SymtabOf(file_.get()) != nullptr) return true;
+  Symbols();
+  return SymtabOf(debug_.get()) != nullptr || mini_ != nullptr;
+}
+
+bool LinkedFile::HasDwarf() {
+  LookForDebugFile();
+  return HasDebugInfo(file_.get()) || HasDebugInfo(debug_.get());
+}
+
+const DynamicTables& LinkedFile::Dynamic() {
+  if (dynamic_ == nullptr) {
+    dynamic_ = std::make_unique<DynamicTables>(DynamicTables::Read(*file_, false));
+  }
+  return *dynamic_;
+}
+
+const SymbolTable& LinkedFile::Symbols() {
+  if (symbols_ != nullptr) return *symbols_;
+  auto table = std::make_unique<SymbolTable>();
+  table->AddDynamic(Dynamic().symbols);
+  if (const ElfSection* section = SymtabOf(file_.get())) {
+    table->AddSection(*file_, *section);
+  } else {
+    LookForDebugFile();
+    if (const ElfSection* debug = SymtabOf(debug_.get())) {
+      table->AddSection(*debug_, *debug);
+    } else if ((mini_ = UnpackMiniDebugInfo(*file_)) != nullptr) {
+      if (const ElfSection* mini = SymtabOf(mini_.get())) table->AddSection(*mini_, *mini);
+    }
+  }
+  table->Seal();
+  // The tables are in memory now; DWARF opens the file again if it is ever asked for.
+  if (debug_ != nullptr) debug_->CloseFile();
+  symbols_ = std::move(table);
+  return *symbols_;
+}
+
+const Symbol* LinkedFile::SymbolAt(uint64_t address) {
+  if (address < extent_.start || address >= extent_.end) return nullptr;
+  return Symbols().At(address, *file_);
+}
+
+const std::vector<uint64_t>& LinkedFile::FunctionStarts() {
+  if (starts_ != nullptr) return *starts_;
+  auto starts = std::make_unique<std::vector<uint64_t>>();
+  for (const Symbol& symbol : Symbols().All()) {
+    if (symbol.type != STT_TLS && symbol.type != STT_OBJECT && IsText(symbol.address)) {
+      starts->push_back(symbol.address);
+    }
+  }
+  AddFrameStarts(starts.get());
+  std::sort(starts->begin(), starts->end());
+  starts->erase(std::unique(starts->begin(), starts->end()), starts->end());
+  starts_ = std::move(starts);
+  return *starts_;
+}
+
+// .eh_frame_hdr holds a table of (start, description) pairs, sorted for binary search, both relative
+// to the table's section. Every linker writes it in this one encoding.
+void LinkedFile::AddFrameStarts(std::vector<uint64_t>* starts) const {
+  constexpr uint8_t kSignedDataRelative = 0x3b;
+  const ElfSegment* segment = file_->SegmentOfType(PT_GNU_EH_FRAME);
+  if (segment == nullptr || !file_->IsX86_64()) return;
+  const ByteView view = file_->BytesFrom(segment->address);
+  // Version 1, pointer to .eh_frame in 4 bytes, count in 4 bytes, table as above.
+  if (view.size < 12 || view.data[0] != 1 || (view.data[1] & 0x0f) != 0x0b ||
+      view.data[2] != 0x03 || view.data[3] != kSignedDataRelative) {
+    return;
+  }
+  uint32_t count = 0;
+  std::memcpy(&count, view.data + 8, sizeof count);
+  const uint64_t most = std::min<uint64_t>(count, (view.size - 12) / 8);
+  for (uint64_t index = 0; index < most; ++index) {
+    int32_t offset = 0;
+    std::memcpy(&offset, view.data + 12 + index * 8, sizeof offset);
+    const uint64_t start = segment->address + static_cast<uint64_t>(static_cast<int64_t>(offset));
+    if (IsText(start)) starts->push_back(start);
+  }
+}
+
+uint64_t LinkedFile::NextFunctionStart(uint64_t address) {
+  for (const AddressRange& range : Text()) {
+    if (address < range.start || address >= range.end) continue;
+    const std::vector<uint64_t>& starts = FunctionStarts();
+    const auto next = std::upper_bound(starts.begin(), starts.end(), address);
+    return next != starts.end() && *next < range.end ? *next : range.end;
+  }
+  throw Failure("OUT_OF_RANGE", "the address is not inside the text of " + path_);
+}
+
+BranchIndex& LinkedFile::Branches() {
+  if (branches_ == nullptr) branches_ = std::make_unique<BranchIndex>(*this);
+  return *branches_;
+}
+
+DwarfReader& LinkedFile::Dwarf() {
+  if (dwarf_ == nullptr) dwarf_ = std::make_unique<DwarfReader>(*this);
+  return *dwarf_;
+}
+
+TypeReader& LinkedFile::Types() {
+  if (types_ == nullptr) types_ = std::make_unique<TypeReader>(*this);
+  return *types_;
+}
+
+}  // namespace polus
