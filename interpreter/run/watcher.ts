@@ -43,6 +43,8 @@ export class Watcher {
   private watch: Watch | null = null;
   private readonly tending = new Tending((pid) => this.openOne(pid));
   private tendedAt = 0;
+  /** Processes that the last look has found and not followed; null before the first. */
+  private seenOnce: Set<number> | null = null;
   /** Of the queue. */
   private works = 0;
   private updated = 0;
@@ -158,12 +160,22 @@ export class Watcher {
       .finally(() => (this.works -= 1));
   }
 
-  /** Follows and updates processes that have come by themselves. All are followed before one is updated. */
+  /**
+   * Follows and updates processes that have come by themselves. All are followed before one is updated.
+   * One that is seen for the first time may be a child of which the tracer is about to tell, and which executes
+   * another program at once: it is left to the next look, unless nobody is followed yet.
+   */
   private async lookAround(): Promise<void> {
     const fresh: number[] = [];
+    const before = this.seenOnce;
+    this.seenOnce = new Set();
     for (const exe of this.exes) {
       for (const pid of await this.engine.findPids(exe)) {
         if (this.states.has(pid)) continue;
+        if (before !== null && !before.has(pid)) {
+          this.seenOnce.add(pid);
+          continue;
+        }
         this.states.set(pid, "followed");
         if (await this.follow(pid)) fresh.push(pid);
       }
@@ -178,7 +190,7 @@ export class Watcher {
       return true;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      await this.failed(pid, error.kind, () => {
+      await this.failed(pid, "followed", error.kind, () => {
         this.context.reporter.diagnostic(diagnoseEngineError(error));
       });
       return false;
@@ -187,7 +199,7 @@ export class Watcher {
 
   private async updateRunning(pid: number): Promise<void> {
     if (this.states.get(pid) !== "followed" || this.watch === null) return;
-    const exe = await this.update(pid);
+    const exe = await this.update(pid, "followed");
     if (exe === null) return;
     this.context.reporter.progress({
       event: "process_updated",
@@ -213,7 +225,7 @@ export class Watcher {
       void resume();
     }, startPatienceMs);
     try {
-      const exe = await this.update(pid);
+      const exe = await this.update(pid, "starting");
       if (exe === null) return;
       this.context.reporter.progress({
         event: "process_updated",
@@ -229,7 +241,7 @@ export class Watcher {
   }
 
   /** Runs the script on one process. Returns its executable, `null` if it was not updated. */
-  private async update(pid: number): Promise<string | null> {
+  private async update(pid: number, when: "followed" | "starting"): Promise<string | null> {
     const { watch, engine } = this;
     if (watch === null) return null;
     const context: RunContext = { ...this.context, interruption: this.patience, tended: true };
@@ -257,9 +269,9 @@ export class Watcher {
       context.tally.addPids([pid]);
       return info.exe;
     } catch (error) {
-      if (error instanceof Stop) await this.failed(pid, error.outcome);
+      if (error instanceof Stop) await this.failed(pid, when, error.outcome);
       else if (error instanceof EngineError) {
-        await this.failed(pid, error.kind, () => {
+        await this.failed(pid, when, error.kind, () => {
           context.reporter.diagnostic(diagnoseEngineError(error));
         });
       } else throw error;
@@ -288,8 +300,14 @@ export class Watcher {
     };
   }
 
-  /** One that has ended meanwhile is no failure. */
-  private async failed(pid: number, kind: BadOutcome, tell?: () => void): Promise<void> {
+  /** One that has ended meanwhile is no failure, nor one that has executed another program: that is updated at its start. */
+  private async failed(
+    pid: number,
+    when: "followed" | "starting",
+    kind: BadOutcome,
+    tell?: () => void,
+  ): Promise<void> {
+    if (when === "followed" && this.states.get(pid) !== when) return;
     try {
       await this.engine.processInfo(pid);
     } catch {
