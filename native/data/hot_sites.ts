@@ -7,7 +7,7 @@ import { addon, type EntryChange, type TracerHandle } from "../addon/addon.js";
 import { EngineError, type EventSink } from "../engine.js";
 import { Placement, pageSize } from "../hooks/placement.js";
 import type { LoadedModule } from "../process/modules.js";
-import type { ImageRecord, RuntimeRecord } from "../record/record.js";
+import type { RuntimeRecord } from "../record/record.js";
 import { windowLimitUs } from "../session/prepare.js";
 import { mapAll } from "../session/remote_map.js";
 import { awaitSoleUse } from "../session/sole_use.js";
@@ -30,12 +30,10 @@ import type { RuntimeCalls } from "./runtime_calls.js";
  * rewriting it takes. Counted from the beginning, since a program that traps slow down may never have many at a time.
  */
 const worthIt = 300;
-/** The same where another process that runs the same code was found to need it: it will be worth it here too. */
-const worthItAgain = 50;
 /** From how many more since the last look on an instruction is about to be worth it. */
 const warm = 5;
 /** How many are rewritten at a time: each takes a call of the runtime. */
-const atOnce = 32;
+const atOnce = 16;
 /** What is looked at of the program's code: the store and what its jump may cover. */
 const codeLength = 48;
 const reach = 1n << 30n;
@@ -52,20 +50,6 @@ export function newHistory(): HotHistory {
   return { seen: new Map(), impossible: new Set() };
 }
 
-/** Stores of a file's or an image's code that were rewritten in some process, as offsets; the newest file last. */
-const rewrittenBefore = new Map<string, Set<bigint>>();
-const mostFilesRemembered = 32;
-
-function noteRewritten(file: string, offset: bigint): void {
-  const offsets = rewrittenBefore.get(file) ?? new Set();
-  rewrittenBefore.delete(file);
-  rewrittenBefore.set(file, offsets.add(offset));
-  for (const oldest of rewrittenBefore.keys()) {
-    if (rewrittenBefore.size <= mostFilesRemembered) break;
-    rewrittenBefore.delete(oldest);
-  }
-}
-
 interface Candidate {
   readonly store: StoreCode;
   /** Where a stub must be near to. */
@@ -79,14 +63,6 @@ interface Place {
   readonly stub: bigint | null;
   /** It served this store before. */
   readonly isUsed: boolean;
-}
-
-/** A site whose stub and plan stand in the process; what is left is its jump. */
-interface PreparedSite {
-  readonly at: bigint;
-  readonly number: number;
-  readonly change: EntryChange;
-  readonly original: Uint8Array;
 }
 
 export class HotSites {
@@ -106,16 +82,13 @@ export class HotSites {
     const { hot, warming } = this.look(history);
     if (hot.length === 0) return warming;
     await this.calls.gate(true);
-    const prepared: PreparedSite[] = [];
+    let rewritten = 0;
     for (const at of hot.slice(0, atOnce)) {
-      const one = await this.prepare(at);
-      if (one === null) history.impossible.add(at);
-      else prepared.push(one);
+      if (await this.rewriteOne(at)) rewritten += 1;
+      else history.impossible.add(at);
     }
-    const failed = await this.installAll(prepared);
-    for (const { at } of failed) history.impossible.add(at);
-    const instructions = prepared.length - failed.length;
-    if (instructions > 0) this.onEvent({ event: "rewritten", pid: this.process.pid, instructions });
+    if (rewritten > 0)
+      this.onEvent({ event: "rewritten", pid: this.process.pid, instructions: rewritten });
     else if (this.known().length === 0) await this.calls.gate(false);
     return warming || hot.length > atOnce;
   }
@@ -150,46 +123,28 @@ export class HotSites {
       const since = count - (seen.get(at) ?? 0);
       seen.set(at, count);
       if (rewritten.has(at) || impossible.has(at)) continue;
-      if (count >= worthIt || (count >= worthItAgain && this.wasRewritten(at)))
-        hot.push({ at, count });
+      if (count >= worthIt) hot.push({ at, count });
       else if (since >= warm) warming = true;
     }
     hot.sort((a, b) => b.count - a.count);
     return { hot: hot.map(({ at }) => at), warming };
   }
 
-  /** Where code lies whatever the process: a file's build-id or an image's digest, and the offset. */
-  private codeOf(at: bigint): { readonly file: string; readonly offset: bigint } | null {
-    const module = this.process.modules.find((m) => at >= m.info.start && at < m.info.end);
-    if (module !== undefined) {
-      const { buildId, start } = module.info;
-      return buildId === null ? null : { file: buildId, offset: at - start };
-    }
-    const image = this.imageAt(at);
-    return image === undefined ? null : { file: image.digest, offset: at - image.base };
-  }
-
-  private wasRewritten(at: bigint): boolean {
-    const code = this.codeOf(at);
-    return code !== null && (rewrittenBefore.get(code.file)?.has(code.offset) ?? false);
-  }
-
-  /** All but the jump; null where the store cannot be rewritten. */
-  private async prepare(at: bigint): Promise<PreparedSite | null> {
+  private async rewriteOne(at: bigint): Promise<boolean> {
     const sites = readSites(this.process.handle, this.runtime);
     const candidate = this.candidateAt(at, sites);
-    if (candidate === null) return null;
+    if (candidate === null) return false;
     const place = this.placeFor(candidate, sites);
-    if (place === null) return null;
+    if (place === null) return false;
     try {
       const stub = place.stub ?? (await this.newStub(candidate));
       const entry = this.calls.symbol("polus_site_entry");
       const planned = planStub(candidate.store, stub, { entry, site: place.site.entry });
-      if (planned === null) return null;
-      if (place.isUsed && !this.holds(stub, planned.bytes)) return null; // a thread may be in it still
+      if (planned === null) return false;
+      if (place.isUsed && !this.holds(stub, planned.bytes)) return false; // a thread may be in it still
       return await this.put(candidate.store, place.site, stub, planned);
     } catch (error) {
-      if (error instanceof EngineError && this.process.alive) return null;
+      if (error instanceof EngineError && this.process.alive) return false;
       throw error;
     }
   }
@@ -202,56 +157,22 @@ export class HotSites {
     store: StoreCode,
     site: Site,
     stub: bigint,
-    { bytes, plan, change }: PlannedStub,
-  ): Promise<PreparedSite | null> {
+    planned: PlannedStub,
+  ): Promise<boolean> {
     const { handle } = this.process;
-    addon.writeMemory(handle, stub, bytes);
+    addon.writeMemory(handle, stub, planned.bytes);
     addon.faultPoint();
     const number = await this.calls.site(store.address, store.code, stub);
-    if (number !== site.number) {
-      await this.calls.forgetSite(number);
-      return null;
-    }
     try {
-      writeSite(handle, this.runtime, site.entry, plan);
+      if (number !== site.number) return false;
+      writeSite(handle, this.runtime, site.entry, planned.plan);
       addon.faultPoint();
-    } catch (error) {
-      await this.calls.forgetSite(number);
-      throw error;
-    }
-    return { at: store.address, number, change, original: plan.original };
-  }
-
-  /** Writes the jumps, all at once where that can be done. Returns those that could not be written. */
-  private async installAll(prepared: readonly PreparedSite[]): Promise<readonly PreparedSite[]> {
-    if (prepared.length === 0) return [];
-    const { handle } = this.process;
-    const failed: PreparedSite[] = [];
-    try {
-      if (!(await this.tryToInstall(prepared)))
-        for (const one of prepared) await this.tryToInstall([one]);
-    } finally {
-      for (const one of prepared) {
-        const now = addon.readMemorySome(handle, one.change.address, one.original.length);
-        if (now.equals(one.original)) {
-          failed.push(one);
-          await this.calls.forgetSite(one.number);
-        } else if (now.length === one.original.length) {
-          const code = this.codeOf(one.at);
-          if (code !== null) noteRewritten(code.file, code.offset);
-        }
-      }
-    }
-    return failed;
-  }
-
-  private async tryToInstall(prepared: readonly PreparedSite[]): Promise<boolean> {
-    try {
-      await this.install(prepared.map(({ change }) => change));
+      await this.install([planned.change]);
       return true;
-    } catch (error) {
-      if (error instanceof EngineError && this.process.alive) return false;
-      throw error;
+    } finally {
+      const { original } = planned.plan;
+      const now = addon.readMemorySome(handle, planned.change.address, original.length);
+      if (now.equals(original)) await this.calls.forgetSite(number);
     }
   }
 
@@ -269,24 +190,17 @@ export class HotSites {
       return placesJumpsFreely(this.runtime) ? this.inCode(at, inside.stub, stubCodeSize) : null;
     const module = this.process.modules.find((m) => at >= m.info.start && at < m.info.end);
     if (module !== undefined) return this.inModule(module, at, sites);
-    const image = this.imageAt(at);
+    const image = this.process
+      .record()
+      .images.find(({ base, size }) => at >= base && at < base + size);
     return image === undefined || image.digest === this.runtime.digest
       ? null
       : this.inCode(at, image.base, image.size);
   }
 
-  private imageAt(at: bigint): ImageRecord | undefined {
-    const { images } = this.process.record();
-    return images.find(({ base, size }) => at >= base && at < base + size);
-  }
-
   private inModule(module: LoadedModule, at: bigint, sites: readonly Site[]): Candidate | null {
     const text = module.info.text.find((range) => at >= range.start && at < range.end);
     if (text === undefined) return null;
-    // What a jump takes the place of, or is about to, is executed in its stub.
-    const isCovered = ({ known, jumpAt, original }: Site): boolean =>
-      known && at >= jumpAt && at < jumpAt + BigInt(original.length);
-    if (sites.some(isCovered)) return null;
     const next = addon.nextFunctionStart(module.handle, at);
     // What is rewritten already stays as it is.
     const rewritten = sites.filter((s) => s.known && s.jumpAt > at).map((s) => s.jumpAt);
