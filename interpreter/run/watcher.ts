@@ -34,6 +34,8 @@ const endPatienceMs = 2_000;
 
 /** What is known of a followed process. `starting`: it has executed a watched program just now. */
 type State = "followed" | "starting" | "updated" | "failed";
+/** Of a process that is being updated: while it runs, or held at its start. */
+type Updating = Extract<State, "followed" | "starting">;
 
 export class Watcher {
   private readonly states = new Map<number, State>();
@@ -241,7 +243,7 @@ export class Watcher {
   }
 
   /** Runs the script on one process. Returns its executable, `null` if it was not updated. */
-  private async update(pid: number, when: "followed" | "starting"): Promise<string | null> {
+  private async update(pid: number, when: Updating): Promise<string | null> {
     const { watch, engine } = this;
     if (watch === null) return null;
     const context: RunContext = { ...this.context, interruption: this.patience, tended: true };
@@ -303,7 +305,7 @@ export class Watcher {
   /** One that has ended meanwhile is no failure, nor one that has executed another program: that is updated at its start. */
   private async failed(
     pid: number,
-    when: "followed" | "starting",
+    when: Updating,
     kind: BadOutcome,
     tell?: () => void,
   ): Promise<void> {

@@ -280,6 +280,32 @@ test("a running program whose file was deleted", async () => {
   }
 });
 
+test("a file that was read before is read anew once it has changed, whatever its size and name", async () => {
+  const path = join(scratch, "changing");
+  const [before, after] = ["int first_name = 1;", "int other_name = 1;"].map((code, number) => {
+    const source = join(scratch, `changing_${number}.c`);
+    writeFileSync(source, code);
+    const object = join(scratch, `changing_${number}.so`);
+    runTool("gcc", ["-shared", "-fPIC", "-Wl,--build-id=none", source, "-o", object]);
+    return readFileSync(object);
+  });
+  assert.ok(before !== undefined && after !== undefined && before.length === after.length);
+  writeFileSync(path, before);
+  // Only what has not changed for some seconds is kept, and looked for.
+  const settle = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 3_000));
+  await settle();
+  const at = (loadAddress: bigint): ModuleHandle => addon.openModule(path, { loadAddress });
+  const first = only(addon.findSymbols(at(0x10000n), "first_name")).address;
+  assert.is(only(addon.findSymbols(at(0x70000n), "first_name")).address, first + 0x60000n);
+  writeFileSync(path, after);
+  for (const wait of [() => Promise.resolve(), settle]) {
+    await wait();
+    const changed = at(0x10000n);
+    assert.equal(addon.findSymbols(changed, "first_name"), []);
+    assert.is(only(addon.findSymbols(changed, "other_name")).address, first);
+  }
+});
+
 test("bad files are refused with stable codes", () => {
   const write = (name: string, bytes: Uint8Array | string): string => {
     const path = join(scratch, name);

@@ -178,10 +178,6 @@ void BranchIndex::Note(const Instruction& instruction, uint64_t address) {
   }
 }
 
-uint64_t BranchIndex::EndOfFunction(uint64_t start) const {
-  return linked_.NextFunctionStart(start);
-}
-
 // A compiler moves a function's unlikely blocks to NAME.cold; tables of either lead into both.
 void BranchIndex::FindColdParts() {
   if (looked_for_parts_) return;
@@ -195,8 +191,8 @@ void BranchIndex::FindColdParts() {
     for (uint32_t index : symbols.Named(cold.name.substr(0, dot))) {
       const Symbol& parent = symbols.All()[index];
       if (!parent.IsFunction() || parent.file != cold.file || !IsCode(parent.address)) continue;
-      parts_.push_back({parent.address, {cold.address, EndOfFunction(cold.address)}});
-      parts_.push_back({cold.address, {parent.address, EndOfFunction(parent.address)}});
+      parts_.push_back({parent.address, {cold.address, linked_.NextFunctionStart(cold.address)}});
+      parts_.push_back({cold.address, {parent.address, linked_.NextFunctionStart(parent.address)}});
       if (++parents == 16) break;
     }
   }

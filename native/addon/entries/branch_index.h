@@ -27,7 +27,7 @@ struct CodeReference {
  */
 class BranchIndex {
  public:
-  /** Sweeps the module. @throws Failure WRONG_MACHINE unless it is 64-bit x86 */
+  /** Sweeps the file. @throws Failure WRONG_MACHINE unless it is 64-bit x86 */
   explicit BranchIndex(LinkedFile& linked);
 
   /** All references to [start, end), by target. */
@@ -54,7 +54,6 @@ class BranchIndex {
   void FindColdParts();
   void AddDataWords();
   bool IsCode(uint64_t address) const noexcept;
-  uint64_t EndOfFunction(uint64_t start) const;
 
   LinkedFile& linked_;
   const ElfFile& file_;

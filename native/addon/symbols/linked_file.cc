@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <list>
+#include <tuple>
 #include <utility>
 
 #include "entries/branch_index.h"
@@ -39,27 +40,14 @@ bool HasDebugInfo(const ElfFile* file) noexcept {
 }
 
 /** What tells a file from others and from what it was before, and where its debug file is looked for. */
-struct Identity {
-  dev_t device = 0;
-  ino_t inode = 0;
-  off_t size = 0;
-  struct timespec modified = {};
-  struct timespec changed = {};
-  dev_t root_device = 0;
-  ino_t root_inode = 0;
+using Identity = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t, dev_t, ino_t>;
 
-  bool operator==(const Identity& other) const noexcept {
-    const auto same = [](const timespec& left, const timespec& right) {
-      return left.tv_sec == right.tv_sec && left.tv_nsec == right.tv_nsec;
-    };
-    return device == other.device && inode == other.inode && size == other.size &&
-           same(modified, other.modified) && same(changed, other.changed) &&
-           root_device == other.root_device && root_inode == other.root_inode;
-  }
-};
+int64_t Nanoseconds(const struct timespec& time) noexcept {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 /** Within that time a further change need not show in a file's times (their grain is a tick, or worse). */
-constexpr time_t kTooFresh = 2;
+constexpr int64_t kTooFreshNs = 2'000'000'000;
 
 /** False for a file that may yet change without showing it. */
 bool Identify(int file, const std::string& root, Identity* identity) {
@@ -70,10 +58,11 @@ bool Identify(int file, const std::string& root, Identity* identity) {
       clock_gettime(CLOCK_REALTIME, &now) != 0) {
     return false;
   }
-  *identity = {status.st_dev, status.st_ino,  status.st_size, status.st_mtim,
-               status.st_ctim, folder.st_dev, folder.st_ino};
-  return status.st_ctim.tv_sec + kTooFresh < now.tv_sec &&
-         status.st_mtim.tv_sec + kTooFresh < now.tv_sec;
+  const int64_t modified = Nanoseconds(status.st_mtim);
+  const int64_t changed = Nanoseconds(status.st_ctim);
+  *identity = {status.st_dev, status.st_ino, status.st_size, modified,
+               changed,       folder.st_dev, folder.st_ino};
+  return std::max(modified, changed) + kTooFreshNs < Nanoseconds(now);
 }
 
 /** The files that were asked for last. */

@@ -46,7 +46,7 @@ constexpr uint32_t kNoName = UINT32_MAX;
 
 /**
  * The names of one file's debug information, found in a single pass over the entries at file
- * scope when they are first asked for. Names are views into the debug sections, which the module
+ * scope when they are first asked for. Names are views into the debug sections, which the file
  * keeps. Not for several threads at once.
  */
 class DebugIndex {

@@ -157,7 +157,7 @@ enum { PIECE = 1 << 20, PROTECTED_AT_ONCE = 1 << 18, GIVEN_BACK_AT_ONCE = 1 << 1
 static void copy_through_fresh_memory(size_t *i) {
   struct session_v2 *piece = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (piece == MAP_FAILED) exit(3);
-  for (size_t to = 0; to < PIECE / sizeof *piece; to++, *i = *i + 1 < count ? *i + 1 : 0) {
+  for (size_t to = 0; to < PIECE / sizeof *piece; to++, *i = (*i + 1) % count) {
     plain(sessions[*i], &piece[to], to == 0 ? NULL : &piece[to - 1]);
   }
   for (size_t at = 0; at < PIECE; at += PROTECTED_AT_ONCE) (void)mprotect((char *)piece + at, PROTECTED_AT_ONCE, PROT_READ);
@@ -173,8 +173,12 @@ static double wait_beside(int many, double ms, int fresh) {
   for (double start = now(); now() - start < ms;) {
     double slice = now();
     while (now() - slice < 1) {
-      if (fresh) copy_through_fresh_memory(&i);
-      else plain(sessions[i], &copies[i], i == 0 ? NULL : &copies[i - 1]), i = i + 1 < count ? i + 1 : 0;
+      if (fresh) {
+        copy_through_fresh_memory(&i);
+        continue;
+      }
+      plain(sessions[i], &copies[i], i == 0 ? NULL : &copies[i - 1]);
+      i = (i + 1) % count;
     }
     rest(now() - slice);
   }
