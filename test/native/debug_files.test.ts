@@ -24,6 +24,7 @@ import {
   open,
   pie,
   program,
+  settle,
   sources,
 } from "../support/symbol_programs.js";
 import { build, buildIdOf, runTool, stripped } from "../support/toolchain.js";
@@ -123,6 +124,30 @@ test("a debug file by build-id, below the target's root, which it cannot leave",
   assert.is(addon.moduleInfo(open(bare, root)).debugFile, null);
   writeFileSync(debugFile, "rubbish");
   assert.is(addon.moduleInfo(open(bare, root)).debugFile, null);
+});
+
+test("a debug file that is installed, replaced or removed after its program was read", async () => {
+  const id = buildIdOf(pie);
+  if (id === null) throw new Error("no build-id");
+  const bare = stripped(pie, "bare");
+  const root = join(scratch, "later");
+  const folder = join(root, "usr/lib/debug/.build-id", id.slice(0, 2));
+  const debugFile = join(folder, `${id.slice(2)}.debug`);
+  mkdirSync(folder, { recursive: true });
+  const found = (): string | null => addon.moduleInfo(open(bare, root)).debugFile;
+  await settle();
+  assert.is(found(), null);
+  runTool("objcopy", ["--only-keep-debug", pie, debugFile]);
+  expectDebugFile(open(bare, root), debugFile);
+  await settle();
+  expectDebugFile(open(bare, root), debugFile);
+  assert.is(addon.moduleInfo(open(bare)).debugFile, null);
+  writeFileSync(debugFile, "rubbish");
+  assert.is(found(), null);
+  await settle();
+  assert.is(found(), null);
+  unlinkSync(debugFile);
+  assert.is(found(), null);
 });
 
 test("a debug link with the wrong checksum is not taken", () => {

@@ -25,6 +25,7 @@ import {
   open,
   pie,
   program,
+  settle,
 } from "../support/symbol_programs.js";
 import { build, buildIdOf, runTool, stripped } from "../support/toolchain.js";
 
@@ -291,8 +292,6 @@ test("a file that was read before is read anew once it has changed, whatever its
   });
   assert.ok(before !== undefined && after !== undefined && before.length === after.length);
   writeFileSync(path, before);
-  // Only what has not changed for some seconds is kept, and looked for.
-  const settle = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 3_000));
   await settle();
   const at = (loadAddress: bigint): ModuleHandle => addon.openModule(path, { loadAddress });
   const first = only(addon.findSymbols(at(0x10000n), "first_name")).address;

@@ -21,6 +21,11 @@ export function open(path: string, root?: string): ModuleHandle {
   return addon.openModule(path, { loadAddress: base, ...(root === undefined ? {} : { root }) });
 }
 
+/** Waits until a file that has just been written is old enough to be kept once it is read. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 3_000));
+}
+
 /** The one symbol that was found. */
 export function only(symbols: readonly ElfSymbol[]): ElfSymbol {
   const [symbol, ...more] = symbols;

@@ -7,7 +7,7 @@
 
 #include <array>
 #include <cstring>
-#include <vector>
+#include <utility>
 
 #include "failure.h"
 
@@ -88,18 +88,30 @@ std::string BuildIdOf(int fd, const std::string& path) {
   }
 }
 
-/** Opens `path` below the target's root, then on this machine, as long as `accept` says no. */
-template <typename Accept>
-DebugFile OpenAccepted(const std::string& root, const std::string& path, Accept accept) {
-  if (path.empty() || path[0] != '/' || path.size() >= PATH_MAX) return {};
+/** Calls `visit` with what stands at `path` below the target's root, then on this machine, until it says true. */
+template <typename Visit>
+bool VisitBelow(const std::string& root, const std::string& path, Visit visit) {
+  if (path.empty() || path[0] != '/' || path.size() >= PATH_MAX) return false;
   const bool has_root = !root.empty() && root != "/";
   std::vector<std::string> folders = {""};
   if (has_root) folders.insert(folders.begin(), root);
   for (const std::string& folder : folders) {
     Descriptor file = OpenBelow(folder, path);
-    if (file.IsOpen() && accept(file.Get(), folder + path)) return {std::move(file), folder + path};
+    if (visit(file, folder + path)) return true;
   }
-  return {};
+  return false;
+}
+
+/** Opens `path` below the target's root, then on this machine, as long as `accept` says no. */
+template <typename Accept>
+DebugFile OpenAccepted(const std::string& root, const std::string& path, Accept accept) {
+  DebugFile found;
+  VisitBelow(root, path, [&](Descriptor& file, const std::string& name) {
+    if (!file.IsOpen() || !accept(file.Get(), name)) return false;
+    found = {std::move(file), name};
+    return true;
+  });
+  return found;
 }
 
 /** Splits a section of a link: a name, then padding to 4 bytes if wanted, then the rest. */
@@ -117,41 +129,65 @@ bool SplitLink(const ElfFile& file, const char* section_name, bool padded, std::
   return true;
 }
 
+/** Where the debug file with a build-id is, empty if that is too short. */
+std::string PathByBuildId(const std::string& build_id) {
+  if (build_id.size() <= 2) return {};
+  return std::string(kDebugFolder) + "/.build-id/" + build_id.substr(0, 2) + "/" +
+         build_id.substr(2) + ".debug";
+}
+
+/** Where the debug file may be that .gnu_debuglink names, best first; its checksum in `checksum`. */
+std::vector<std::string> PathsByLink(const ElfFile& module, const std::string& module_path,
+                                     uint32_t* checksum) {
+  std::string name;
+  ByteView rest;
+  if (!SplitLink(module, ".gnu_debuglink", true, &name, &rest) || rest.size < 4 ||
+      name.find('/') != std::string::npos) {
+    return {};
+  }
+  std::memcpy(checksum, rest.data, sizeof *checksum);
+  const std::string folder = FolderOf(RealPath(module_path));
+  return {folder + "/" + name, folder + "/.debug/" + name, kDebugFolder + folder + "/" + name,
+          std::string(kDebugFolder) + "/" + name};
+}
+
 }  // namespace
 
 DebugFile FindDebugFile(const ElfFile& module, const std::string& module_path,
                         const std::string& root) {
   const std::string build_id = module.BuildId();
-  if (build_id.size() > 2) {
-    const std::string path = std::string(kDebugFolder) + "/.build-id/" + build_id.substr(0, 2) +
-                             "/" + build_id.substr(2) + ".debug";
-    DebugFile found = OpenAccepted(root, path, [&](int fd, const std::string& name) {
-      return BuildIdOf(fd, name) == build_id;
+  DebugFile found = OpenAccepted(
+      root, PathByBuildId(build_id),
+      [&](int fd, const std::string& name) { return BuildIdOf(fd, name) == build_id; });
+  if (found.file.IsOpen()) return found;
+
+  uint32_t wanted = 0;
+  for (const std::string& path : PathsByLink(module, module_path, &wanted)) {
+    found = OpenAccepted(root, path, [&](int fd, const std::string& name) {
+      if (IsSameFile(fd, module_path)) return false;
+      const std::string other = BuildIdOf(fd, name);
+      if (!build_id.empty() && !other.empty()) return other == build_id;
+      uint32_t sum = 0;
+      return Checksum(fd, &sum) && sum == wanted;
     });
     if (found.file.IsOpen()) return found;
   }
-
-  std::string name;
-  ByteView rest;
-  if (!SplitLink(module, ".gnu_debuglink", true, &name, &rest) || rest.size < 4) return {};
-  if (name.find('/') != std::string::npos) return {};
-  uint32_t wanted = 0;
-  std::memcpy(&wanted, rest.data, sizeof wanted);
-  const auto accept = [&](int fd, const std::string& path) {
-    if (IsSameFile(fd, module_path)) return false;
-    const std::string other = BuildIdOf(fd, path);
-    if (!build_id.empty() && !other.empty()) return other == build_id;
-    uint32_t sum = 0;
-    return Checksum(fd, &sum) && sum == wanted;
-  };
-  const std::string folder = FolderOf(RealPath(module_path));
-  for (const std::string& path : {folder + "/" + name, folder + "/.debug/" + name,
-                                  kDebugFolder + folder + "/" + name,
-                                  std::string(kDebugFolder) + "/" + name}) {
-    DebugFile found = OpenAccepted(root, path, accept);
-    if (found.file.IsOpen()) return found;
-  }
   return {};
+}
+
+std::vector<FileIdentity> DebugFileCandidates(const ElfFile& module, const std::string& module_path,
+                                              const std::string& root) {
+  uint32_t checksum = 0;
+  std::vector<std::string> paths = PathsByLink(module, module_path, &checksum);
+  paths.push_back(PathByBuildId(module.BuildId()));
+  std::vector<FileIdentity> candidates;
+  for (const std::string& path : paths) {
+    VisitBelow(root, path, [&](const Descriptor& file, const std::string&) {
+      candidates.push_back(file.IsOpen() ? FileIdentity::Of(file.Get()) : FileIdentity{});
+      return false;
+    });
+  }
+  return candidates;
 }
 
 DebugFile FindSupplementaryFile(const ElfFile& debug, const std::string& debug_path,
@@ -166,16 +202,11 @@ DebugFile FindSupplementaryFile(const ElfFile& debug, const std::string& debug_p
     build_id.push_back(kDigits[id.data[index] & 15]);
   }
   const auto accept = [&](int fd, const std::string& path) { return BuildIdOf(fd, path) == build_id; };
-  if (build_id.size() > 2) {
-    DebugFile found = OpenAccepted(root,
-                                   std::string(kDebugFolder) + "/.build-id/" +
-                                       build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug",
-                                   accept);
-    if (found.file.IsOpen()) return found;
-  }
+  DebugFile found = OpenAccepted(root, PathByBuildId(build_id), accept);
+  if (found.file.IsOpen()) return found;
   if (name[0] == '/') return OpenAccepted(root, name, accept);
   std::string folder = FolderOf(RealPath(debug_path));
-  DebugFile found = OpenAccepted("", folder + "/" + name, accept);
+  found = OpenAccepted("", folder + "/" + name, accept);
   if (found.file.IsOpen() || root.empty() || folder.compare(0, root.size(), root) != 0) return found;
   return OpenAccepted(root, folder.substr(root.size()) + "/" + name, accept);
 }

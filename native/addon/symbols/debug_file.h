@@ -2,8 +2,10 @@
 #define POLUS_SYMBOLS_DEBUG_FILE_H
 
 #include <string>
+#include <vector>
 
 #include "symbols/elf_file.h"
+#include "symbols/file_identity.h"
 
 namespace polus {
 
@@ -23,6 +25,13 @@ struct DebugFile {
  */
 DebugFile FindDebugFile(const ElfFile& module, const std::string& module_path,
                         const std::string& root);
+
+/**
+ * What stands under each name at which `FindDebugFile` looks, nothing where there is no file: as long as that
+ * stays the same, so does what is found.
+ */
+std::vector<FileIdentity> DebugFileCandidates(const ElfFile& module, const std::string& module_path,
+                                              const std::string& root);
 
 /**
  * Looks for the supplementary file that .gnu_debugaltlink of a debug file names (dwz).

@@ -1,18 +1,15 @@
 #include "symbols/linked_file.h"
 
-#include <sys/stat.h>
-#include <time.h>
-
 #include <algorithm>
 #include <cstring>
 #include <list>
-#include <tuple>
 #include <utility>
 
 #include "entries/branch_index.h"
 #include "failure.h"
 #include "symbols/debug_file.h"
 #include "symbols/dwarf_reader.h"
+#include "symbols/file_identity.h"
 #include "symbols/minidebuginfo.h"
 #include "types/type_reader.h"
 
@@ -39,49 +36,33 @@ bool HasDebugInfo(const ElfFile* file) noexcept {
   return false;
 }
 
-/** What tells a file from others and from what it was before, and where its debug file is looked for. */
-using Identity = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t, dev_t, ino_t>;
-
-int64_t Nanoseconds(const struct timespec& time) noexcept {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-/** Within that time a further change need not show in a file's times (their grain is a tick, or worse). */
-constexpr int64_t kTooFreshNs = 2'000'000'000;
-
-/** False for a file that may yet change without showing it. */
-bool Identify(int file, const std::string& root, Identity* identity) {
-  struct stat status;
-  struct stat folder;
-  struct timespec now;
-  if (fstat(file, &status) != 0 || stat(root.empty() ? "/" : root.c_str(), &folder) != 0 ||
-      clock_gettime(CLOCK_REALTIME, &now) != 0) {
-    return false;
-  }
-  const int64_t modified = Nanoseconds(status.st_mtim);
-  const int64_t changed = Nanoseconds(status.st_ctim);
-  *identity = {status.st_dev, status.st_ino, status.st_size, modified,
-               changed,       folder.st_dev, folder.st_ino};
-  return std::max(modified, changed) + kTooFreshNs < Nanoseconds(now);
-}
-
 /** The files that were asked for last. */
 class RecentFiles {
  public:
-  std::shared_ptr<LinkedFile> Find(const Identity& identity) {
-    const auto found = std::find_if(files_.begin(), files_.end(),
-                                    [&](const Entry& entry) { return entry.first == identity; });
+  /** The file that is `identity` and whose debug file, looked for from there, is still the same. */
+  std::shared_ptr<LinkedFile> Find(const FileIdentity& identity, const std::string& path,
+                                   const std::string& root) {
+    const auto found = std::find_if(files_.begin(), files_.end(), [&](const Entry& entry) {
+      return entry.identity == identity && Candidates(*entry.file, path, root) == entry.candidates;
+    });
     if (found == files_.end()) return nullptr;
     files_.splice(files_.begin(), files_, found);
-    return found->second;
+    return found->file;
   }
 
-  void Add(const Identity& identity, std::shared_ptr<LinkedFile> file) {
-    files_.emplace_front(identity, std::move(file));
+  /** Remembers a file, unless it or its debug file may yet change without showing it. */
+  void Add(const FileIdentity& identity, const std::shared_ptr<LinkedFile>& file) {
+    Entry added{identity, Candidates(*file, file->Path(), file->Root()), file};
+    const auto is_fresh = [](const FileIdentity& each) { return each.IsFresh(); };
+    if (identity.IsFresh() ||
+        std::any_of(added.candidates.begin(), added.candidates.end(), is_fresh)) {
+      return;
+    }
+    files_.push_front(std::move(added));
     size_t bytes = 0;
     size_t count = 0;
     for (auto entry = files_.begin(); entry != files_.end(); ++entry) {
-      bytes += entry->second->File().Image()->Size();
+      bytes += entry->file->File().Image()->Size();
       if (++count <= kMostFiles && bytes <= kMostBytes) continue;
       files_.erase(entry, files_.end());
       return;
@@ -89,9 +70,20 @@ class RecentFiles {
   }
 
  private:
-  using Entry = std::pair<Identity, std::shared_ptr<LinkedFile>>;
+  struct Entry {
+    FileIdentity identity;
+    std::vector<FileIdentity> candidates;
+    std::shared_ptr<LinkedFile> file;
+  };
   static constexpr size_t kMostFiles = 64;
   static constexpr size_t kMostBytes = size_t{128} << 20;
+
+  static std::vector<FileIdentity> Candidates(const LinkedFile& file, const std::string& path,
+                                              const std::string& root) {
+    if (file.IsComplete()) return {};
+    return DebugFileCandidates(file.File(), path, root);
+  }
+
   std::list<Entry> files_;
 };
 
@@ -100,17 +92,14 @@ class RecentFiles {
 LinkedFile::Opened LinkedFile::Open(const std::string& path, const std::string& root) {
   thread_local RecentFiles recent;
   const Descriptor descriptor = OpenForReading(path);
-  Identity identity;
-  const bool is_settled = Identify(descriptor.Get(), root, &identity);
-  if (is_settled) {
-    if (std::shared_ptr<LinkedFile> known = recent.Find(identity)) {
-      known->path_ = path;
-      known->root_ = root;
-      return {std::move(known), false};
-    }
+  const FileIdentity identity = FileIdentity::Of(descriptor.Get());
+  if (std::shared_ptr<LinkedFile> known = recent.Find(identity, path, root)) {
+    known->path_ = path;
+    known->root_ = root;
+    return {std::move(known), false};
   }
   std::shared_ptr<LinkedFile> file(new LinkedFile(descriptor, path, root));
-  if (is_settled) recent.Add(identity, file);
+  recent.Add(identity, file);
   return {std::move(file), true};
 }
 
@@ -163,9 +152,12 @@ bool LinkedFile::IsText(uint64_t address) const noexcept {
   return false;
 }
 
+bool LinkedFile::IsComplete() const noexcept {
+  return SymtabOf(file_.get()) != nullptr && HasDebugInfo(file_.get());
+}
+
 void LinkedFile::LookForDebugFile() {
-  if (std::exchange(looked_for_debug_, true)) return;
-  if (SymtabOf(file_.get()) != nullptr && HasDebugInfo(file_.get())) return;
+  if (std::exchange(looked_for_debug_, true) || IsComplete()) return;
   DebugFile found = FindDebugFile(*file_, path_, root_);
   if (!found.file.IsOpen()) return;
   try {

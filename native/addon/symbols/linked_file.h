@@ -35,8 +35,8 @@ class LinkedFile {
   };
 
   /**
-   * The file behind `path`, which is read once for all modules of this thread as long as it does not change:
-   * each process of a server loads the same files, mostly at other addresses.
+   * The file behind `path`, which is read once for all modules of this thread as long as neither it nor its
+   * debug file changes: each process of a server loads the same files, mostly at other addresses.
    * @param root the target's root folder, where its debug files are looked for; empty for our own
    * @throws Failure NO_SUCH_FILE, NO_PERMISSION, NOT_A_FILE, FILE_TOO_LARGE, CANNOT_READ, NOT_ELF,
    *   TRUNCATED_ELF, MALFORMED_ELF, NOT_LOADABLE
@@ -57,6 +57,9 @@ class LinkedFile {
   uint64_t FirstPage() const noexcept { return first_page_; }
   /** Ranges of the executable PT_LOADs. */
   std::vector<AddressRange> Text() const;
+
+  /** True if symbols and DWARF are in the file itself, so that no debug file is looked for. */
+  bool IsComplete() const noexcept;
 
   /** Path of the separate debug file, empty if there is none. */
   const std::string& DebugPath();
