@@ -14,15 +14,9 @@ import {
   type WatchEvent,
 } from "./engine.js";
 import { namesOfFile, namesOfPatch } from "./inspect/program_file.js";
+import { descendantsOf } from "./process/family.js";
 import type { ModuleCache } from "./process/modules.js";
-import {
-  descendantsOf,
-  hasEnded,
-  listPids,
-  namesExecutable,
-  readExe,
-  readStat,
-} from "./process/proc.js";
+import { hasEnded, listPids, namesExecutable, readExe, readStat } from "./process/proc.js";
 import { processInfo } from "./process/process_info.js";
 import { examineMachine } from "./process/machine.js";
 import { verifyFile } from "./session/verify_file.js";

@@ -1,15 +1,15 @@
 /** The processes that a process has started and that are its children still. */
 import { EngineError, type ProcessInfo } from "../engine.js";
-import { childrenByParent } from "../process/proc.js";
+import { childrenOf } from "../process/family.js";
 import { processInfo } from "../process/process_info.js";
 
 /**
  * Those that have ended are left out.
  * @throws EngineError refused PERMISSION
  */
-export function childrenOf(pid: number): ProcessInfo[] {
+export function childProcesses(pid: number): ProcessInfo[] {
   const found: ProcessInfo[] = [];
-  for (const child of childrenByParent().get(pid) ?? []) {
+  for (const child of childrenOf(pid)) {
     try {
       found.push(processInfo(child));
     } catch (error) {

@@ -26,7 +26,7 @@ import { processInfo } from "../process/process_info.js";
 import { stacksOf } from "../session/active_frames.js";
 import type { TargetProcess } from "../session/target_process.js";
 import { callFunction } from "./call.js";
-import { childrenOf } from "./children.js";
+import { childProcesses } from "./children.js";
 import { diskBytes } from "./disk.js";
 import { filesOf } from "./files.js";
 import { importsOf } from "./imports.js";
@@ -139,7 +139,7 @@ export class ProcessInspection implements Inspection {
   }
 
   async children(): Promise<readonly ProcessInfo[]> {
-    return childrenOf(this.target.pid);
+    return childProcesses(this.target.pid);
   }
 
   // Calls

@@ -100,36 +100,14 @@ export function readTaskFile(pid: number, tid: number, file: string): string | n
   }
 }
 
+/** Child processes that a thread has begun; `null` if it has ended, or where the kernel does not tell. */
+export function readChildren(pid: number, tid: number): string | null {
+  return readTaskFile(pid, tid, "children");
+}
+
 /** Empty for a thread that has ended. */
 export function readThreadName(pid: number, tid: number): string {
   return (readTaskFile(pid, tid, "comm") ?? "").replace(/\n$/, "");
-}
-
-/** Children of every process, by one pass over /proc. */
-export function childrenByParent(): ReadonlyMap<number, readonly number[]> {
-  const children = new Map<number, number[]>();
-  for (const pid of listPids()) {
-    const stat = readStat(pid);
-    if (stat === null) continue;
-    const list = children.get(stat.parent);
-    if (list === undefined) children.set(stat.parent, [pid]);
-    else list.push(pid);
-  }
-  return children;
-}
-
-/** Descendants, parents before children; zombies left out. */
-export function descendantsOf(pid: number): number[] {
-  const children = childrenByParent();
-  const found: number[] = [];
-  const queue = [pid];
-  for (let at = 0; at < queue.length; at++) {
-    for (const child of children.get(queue[at] ?? 0) ?? []) {
-      queue.push(child);
-      if (readStat(child)?.state !== "Z") found.push(child);
-    }
-  }
-  return found;
 }
 
 /** One line of /proc/PID/maps. */

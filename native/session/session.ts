@@ -17,7 +17,8 @@ import {
   type UpdateRequest,
 } from "../engine.js";
 import { ProcessInspection } from "../inspect/inspection.js";
-import { descendantsOf, hasEnded } from "../process/proc.js";
+import { descendantsOf } from "../process/family.js";
+import { hasEnded } from "../process/proc.js";
 import { executableIdentity, processInfo } from "../process/process_info.js";
 import type { ModuleCache } from "../process/modules.js";
 import { isRolledBack, type UpdateRecord } from "../record/record.js";
@@ -241,7 +242,8 @@ export class EngineSession implements Session {
   }
 
   patchBase(pid: number, digest: string): Address | null {
-    const member = this.scopeOf("tree").find((m) => m.pid === pid);
+    const isIt = (m: TargetProcess): boolean => m.pid === pid && m.alive;
+    const member = this.members.find(isIt) ?? this.scopeOf("tree").find(isIt);
     const image = member?.record().images.find((i) => i.digest === digest);
     return image === undefined ? null : address(image.base);
   }
@@ -433,7 +435,8 @@ export class EngineSession implements Session {
 
   /** @throws EngineError refused NO_SUCH_PROCESS: none of this session */
   private memberOf(pid: number): TargetProcess {
-    const member = this.scopeOf("tree").find((m) => m.pid === pid);
+    const isIt = (m: TargetProcess): boolean => m.pid === pid && m.alive;
+    const member = this.members.find(isIt) ?? this.scopeOf("tree").find(isIt);
     if (member === undefined)
       throw new EngineError(
         "NO_SUCH_PROCESS",

@@ -2,7 +2,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { addon } from "../addon/addon.js";
 import { EngineError, type EventSink } from "../engine.js";
-import { childrenByParent, readStat } from "../process/proc.js";
+import { childrenOf } from "../process/family.js";
+import { readStat } from "../process/proc.js";
 import type { TargetProcess } from "./target_process.js";
 
 const sharedMemoryPatienceMs = 2_000;
@@ -15,10 +16,7 @@ const sharedMemoryPatienceMs = 2_000;
 export async function awaitSoleUse(process: TargetProcess, onEvent: EventSink): Promise<void> {
   const until = Date.now() + sharedMemoryPatienceMs;
   for (let told = false; ;) {
-    const relatives = [
-      ...(childrenByParent().get(process.pid) ?? []),
-      readStat(process.pid)?.parent ?? 0,
-    ];
+    const relatives = [...childrenOf(process.pid), readStat(process.pid)?.parent ?? 0];
     const other = relatives.find(
       (pid) => pid > 0 && readStat(pid)?.state !== "Z" && addon.sharesMemory(process.pid, pid),
     );
