@@ -7,7 +7,6 @@ namespace polus {
 
 namespace {
 
-constexpr uint32_t kNone = UINT32_MAX;
 constexpr uint64_t kMostSymbols = uint64_t{1} << 23;
 
 std::string_view BaseName(std::string_view path) noexcept {
@@ -51,9 +50,10 @@ uint64_t End(const Symbol& symbol) noexcept {
 void SymbolTable::Add(Symbol symbol) {
   if (symbols_.size() >= kMostSymbols) return;
   const uint32_t index = static_cast<uint32_t>(symbols_.size());
-  const auto [place, fresh] = newest_.try_emplace(symbol.name, index);
-  previous_.push_back(fresh ? kNone : place->second);
-  place->second = index;
+  const auto [place, fresh] =
+      newest_.Insert(symbol.name, index, [this](uint32_t at) { return symbols_[at].name; });
+  previous_.push_back(fresh ? NameTable::kNone : *place);
+  *place = index;
   symbols_.push_back(symbol);
 }
 
@@ -88,7 +88,7 @@ void SymbolTable::AddSection(const ElfFile& file, const ElfSection& section) {
   const uint64_t count = std::min<uint64_t>(entries->d_size / entry_size, kMostSymbols);
   symbols_.reserve(symbols_.size() + count);
   previous_.reserve(symbols_.size() + count);
-  newest_.reserve(newest_.size() + count);
+  newest_.Reserve(symbols_.size() + count);
 
   std::string_view current_file;
   GElf_Sym entry;
@@ -147,9 +147,9 @@ void SymbolTable::Seal() {
 
 std::vector<uint32_t> SymbolTable::Named(std::string_view name) const {
   std::vector<uint32_t> indices;
-  const auto found = newest_.find(name);
-  if (found == newest_.end()) return indices;
-  for (uint32_t index = found->second; index != kNone; index = previous_[index]) {
+  const uint32_t newest =
+      newest_.Find(name, [this](uint32_t at) { return symbols_[at].name; });
+  for (uint32_t index = newest; index != NameTable::kNone; index = previous_[index]) {
     indices.push_back(index);
   }
   std::reverse(indices.begin(), indices.end());

@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "symbols/dynamic_tables.h"
 #include "symbols/elf_file.h"
+#include "symbols/name_table.h"
 
 namespace polus {
 
@@ -77,7 +77,7 @@ class SymbolTable {
   std::vector<Symbol> symbols_;
   std::unordered_set<Place, PlaceHash> dynamic_;
   /** Name to the newest symbol of that name; older ones follow by `previous_`. */
-  std::unordered_map<std::string_view, uint32_t> newest_;
+  NameTable newest_;
   std::vector<uint32_t> previous_;
   std::vector<uint32_t> by_address_;
   /** Highest end of the symbols up to the same place in `by_address_`. */

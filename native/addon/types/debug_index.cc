@@ -1,6 +1,7 @@
 #include "types/debug_index.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "symbols/dwarf_reader.h"
 #include "symbols/linked_file.h"
@@ -133,7 +134,7 @@ DebugIndex::DebugIndex(LinkedFile& linked) {
   Dwarf* dwarf = linked.Dwarf().Open();
   if (dwarf == nullptr) return;
   if (const ElfSection* section = linked.File().SectionNamed(".debug_info")) {
-    by_name_.reserve(std::min<uint64_t>(section->size / kBytesOfName, kMostNames));
+    by_name_.Reserve(std::min<uint64_t>(section->size / kBytesOfName, kMostNames));
   }
   Dwarf_CU* unit = nullptr;
   Dwarf_Half version = 0;
@@ -203,26 +204,25 @@ void DebugIndex::Add(const Dwarf_Die& die, const Dwarf_Die& owner, uint32_t unit
   const std::string_view name = NameOf(die);
   if (name.empty()) return;
   const uint32_t index = static_cast<uint32_t>(all_.size());
-  const auto [place, fresh] = by_name_.try_emplace(name, Chain{index, index});
-  Chain& same = place->second;
+  const auto [place, fresh] =
+      by_name_.Insert(name, index, [this](uint32_t at) { return NameAt(at); });
+  const uint32_t first = *place;
   const bool is_type = kind != DebugKind::kVariable && kind != DebugKind::kFunction;
   if (is_type && !fresh) {
     // A header's types stand in every unit that includes it: one complete definition is enough.
-    for (uint32_t at = same.first; at != kNoName; at = all_[at].next) {
+    for (uint32_t at = first; at != kNoName; at = all_[at].next) {
       if (all_[at].kind == kind && (!all_[at].declaration || declaration)) return;
     }
   }
   const bool external = is_type || FlagOf(OriginOf(die), DW_AT_external);
-  if (!fresh) all_[same.last].next = index;
-  same.last = index;
-  all_.push_back({die, owner, unit, kind, declaration, external, kNoName});
+  if (!fresh) all_[std::exchange(all_[first].last, index)].next = index;
+  all_.push_back({name, die, owner, unit, kind, declaration, external, kNoName, index});
 }
 
 std::vector<const DebugName*> DebugIndex::Named(std::string_view name) const {
   std::vector<const DebugName*> found;
-  const auto same = by_name_.find(name);
-  if (same == by_name_.end()) return found;
-  for (uint32_t at = same->second.first; at != kNoName; at = all_[at].next) {
+  const uint32_t first = by_name_.Find(name, [this](uint32_t at) { return NameAt(at); });
+  for (uint32_t at = first; at != kNoName; at = all_[at].next) {
     found.push_back(&all_[at]);
   }
   return found;
@@ -249,13 +249,11 @@ std::vector<Dwarf_Die> DebugIndex::StaticsOf(std::string_view function, std::str
 std::vector<std::string> DebugIndex::Beginning(bool (*wanted)(DebugKind), std::string_view prefix,
                                                size_t limit) const {
   std::vector<std::string> names;
-  for (const auto& [name, same] : by_name_) {
-    if (name.substr(0, prefix.size()) != prefix) continue;
-    uint32_t at = same.first;
-    while (at != kNoName && !wanted(all_[at].kind)) at = all_[at].next;
-    if (at != kNoName) names.emplace_back(name);
+  for (const DebugName& entry : all_) {
+    if (entry.name.substr(0, prefix.size()) == prefix && wanted(entry.kind)) names.emplace_back(entry.name);
   }
   std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   if (names.size() > limit) names.resize(limit);
   return names;
 }

@@ -7,9 +7,10 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
+
+#include "symbols/name_table.h"
 
 namespace polus {
 
@@ -29,6 +30,7 @@ enum class DebugKind : uint8_t {
 
 /** A debugging information entry with a name, at file scope (or an enumerator of such a type). */
 struct DebugName {
+  std::string_view name;
   Dwarf_Die die;
   /** Of an enumerator: its enum. */
   Dwarf_Die owner;
@@ -40,9 +42,11 @@ struct DebugName {
   bool external;
   /** Index of the next entry of the same name, `kNoName` for the last. */
   uint32_t next;
+  /** Of the first of a name: index of the last. */
+  uint32_t last;
 };
 
-constexpr uint32_t kNoName = UINT32_MAX;
+constexpr uint32_t kNoName = NameTable::kNone;
 
 /**
  * The names of one file's debug information, found in a single pass over the entries at file
@@ -75,19 +79,15 @@ class DebugIndex {
   void AddEntry(const Dwarf_Die& die, const Dwarf_Die& unit, uint32_t number);
   void Add(const Dwarf_Die& die, const Dwarf_Die& owner, uint32_t unit, DebugKind kind, bool declaration);
 
-  /** The first and the last entry of a name; those between follow by `DebugName::next`. */
-  struct Chain {
-    uint32_t first;
-    uint32_t last;
-  };
-
+  std::string_view NameAt(uint32_t index) const { return all_[index].name; }
   /** Grows without being copied: there may be millions. */
   std::deque<DebugName> all_;
   std::vector<std::string> sources_;
   /** Units of a supplementary file (dwz) that this file's units import. */
   std::unordered_set<const void*> imported_;
   std::vector<Dwarf_Die> to_import_;
-  std::unordered_map<std::string_view, Chain> by_name_;
+  /** The first entry of each name. */
+  NameTable by_name_;
 };
 
 /** Address of a variable with a fixed one, link-time; or its offset in the TLS block. */
