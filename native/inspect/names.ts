@@ -3,7 +3,7 @@ import { addon, type DebugName, type ElfSymbol, type ModuleHandle } from "../add
 import { address } from "../address.js";
 import type { CType } from "../ctypes.js";
 import { EngineError } from "../engine.js";
-import type { Entity, NameQuery, ProgramNames, TypeQuery } from "../inspection.js";
+import type { Entity, NameQuery, ProgramNames, Storage, TypeQuery } from "../inspection.js";
 import { libraryIsNamed, type LoadedModule } from "../process/modules.js";
 import type { IndirectFunctions } from "../resolve/ifunc.js";
 import { basicType, ModuleTypes, voidType } from "./types.js";
@@ -179,35 +179,29 @@ export class ModuleNames implements ProgramNames {
         value: signed ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value),
       };
     }
-    const size = sizeBySymbol(module, name, value);
-    if (entry.kind === "function")
-      return { ...common, kind: "function", type, address: address(value), size };
-    switch (entry.place) {
-      case "tls":
-        return {
-          ...common,
-          kind: "variable",
-          type,
-          size,
-          storage: { kind: "tls", module: module.path, offset: value },
-        };
-      case "constant":
-        return {
-          ...common,
-          kind: "variable",
-          type,
-          size: null,
-          storage: { kind: "constant", bytes: entry.bytes ?? new Uint8Array() },
-        };
-      default:
-        return {
-          ...common,
-          kind: "variable",
-          type,
-          size,
-          storage: { kind: "static", address: address(value) },
-        };
+    // Asked for by few, and reading a large program's symbols takes long.
+    const size = (): number | null => sizeBySymbol(module, name, value);
+    if (entry.kind === "function") {
+      return {
+        ...common,
+        kind: "function",
+        type,
+        address: address(value),
+        get size() {
+          return size();
+        },
+      };
     }
+    const storage = storageOf(entry, module.path, value);
+    return {
+      ...common,
+      kind: "variable",
+      type,
+      storage,
+      get size() {
+        return storage.kind === "constant" ? null : size();
+      },
+    };
   }
 
   /** Without debug information: a static by its symbol alone. */
@@ -300,6 +294,17 @@ function distinct(entries: readonly DebugName[]): DebugName[] {
     if (!seen.has(key)) seen.set(key, entry);
   }
   return [...seen.values()];
+}
+
+function storageOf({ place, bytes }: DebugName, module: string, value: bigint): Storage {
+  switch (place) {
+    case "tls":
+      return { kind: "tls", module, offset: value };
+    case "constant":
+      return { kind: "constant", bytes: bytes ?? new Uint8Array() };
+    default:
+      return { kind: "static", address: address(value) };
+  }
 }
 
 function isFunction(symbol: ElfSymbol): boolean {
