@@ -114,6 +114,11 @@ export class HttpdServer {
     return this.daemon.running;
   }
 
+  /** What httpd and its children have written to standard error; the rest is in its own logs. */
+  get log(): string {
+    return this.daemon.log;
+  }
+
   processes(): number[] {
     return this.daemon.processes();
   }

@@ -7,6 +7,8 @@ export interface RunningServer {
   /** The process that polus is pointed at. */
   readonly pid: number;
   readonly running: boolean;
+  /** What it and its children have written. */
+  readonly log: string;
   /** All its processes that run now. */
   processes(): readonly number[];
   /** Ends all of them, and removes the folder. */

@@ -75,6 +75,10 @@ export interface RunOptions {
   readonly say: (text: string) => void;
 }
 
+function lastLines(text: string): string {
+  return text.trim().split("\n").slice(-10).join(" | ");
+}
+
 /** Runs a case with what its `prepare` has built. Rejects when a command fails; what else does not hold is reported. */
 export async function runCase<S extends RunningServer>(
   of: ServerCase<S>,
@@ -139,6 +143,7 @@ export async function runCase<S extends RunningServer>(
       if (failed > 0)
         problems.push(`${failed} requests failed in phase "${phase}": ${firstFailure}`);
     }
+    if (problems.length > 0) problems.push(`the server wrote last: ${lastLines(running.log)}`);
     const updates = built.updates.flatMap((update, index): readonly UpdateReport[] => {
       const [one, other] = [applied[index], undone[built.updates.length - 1 - index]];
       return one === undefined || other === undefined
