@@ -41,6 +41,13 @@ std::vector<PageWrite> GatherPages(const Target &target, const std::vector<Entry
       start = std::min(start, c->address);
       end = std::max(end, c->address + c->bytes.size());
     }
+    // Each would be planned for code as it was, and lead threads into the middle of the other.
+    std::sort(list.begin(), list.end(),
+              [](const EntryChange *a, const EntryChange *b) { return a->address < b->address; });
+    for (size_t i = 1; i < list.size(); ++i) {
+      if (list[i]->address < list[i - 1]->address + list[i - 1]->bytes.size())
+        throw Failure("ENTRY_NOT_HOOKABLE", "two changes are of the same bytes");
+    }
     PageWrite w{start, std::vector<uint8_t>(end - start), {}};
     target.Read(TargetAddress{start}, w.expected.data(), w.expected.size());
     w.bytes = w.expected;

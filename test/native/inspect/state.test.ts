@@ -4,7 +4,7 @@ import type { Inspection } from "../../../native/inspection.js";
 import { withSession } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
 import { basicUpdate } from "../../support/programs.js";
-import { buildTarget, withTarget } from "../../support/target_process.js";
+import { buildTarget, sleep, withTarget } from "../../support/target_process.js";
 
 const program = buildTarget({ name: "surroundings" });
 
@@ -16,7 +16,13 @@ async function inspected(body: (look: Inspection) => Promise<void>): Promise<voi
 
 test("threads with their names, states and processor time", async () => {
   await inspected(async (look) => {
-    const threads = look.threads();
+    // It has its name a moment before it goes to sleep.
+    let threads = look.threads();
+    for (let tries = 0; tries < 200; tries++) {
+      if (threads.find((t) => t.name === "asleep")?.state === "S") break;
+      await sleep(10);
+      threads = look.threads();
+    }
     const busy = threads.find((t) => t.name === "busy) R 1 (");
     const asleep = threads.find((t) => t.name === "asleep");
     assert.ok(busy !== undefined && asleep !== undefined, threads.map((t) => t.name).join(" | "));
