@@ -1,6 +1,6 @@
 /** What the kernel tells of a process: threads, files, mappings, memory, children, stacks. */
 import * as assert from "uvu/assert";
-import type { Inspection } from "../../../native/inspection.js";
+import type { Inspection, ThreadInfo } from "../../../native/inspection.js";
 import { withSession } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
 import { basicUpdate } from "../../support/programs.js";
@@ -16,15 +16,16 @@ async function inspected(body: (look: Inspection) => Promise<void>): Promise<voi
 
 test("threads with their names, states and processor time", async () => {
   await inspected(async (look) => {
-    // It has its name a moment before it goes to sleep.
     let threads = look.threads();
+    const named = (name: string): ThreadInfo | undefined => threads.find((t) => t.name === name);
+    // They have their names a moment before the one sleeps and the other has used a tick of processor time.
     for (let tries = 0; tries < 200; tries++) {
-      if (threads.find((t) => t.name === "asleep")?.state === "S") break;
+      if (named("asleep")?.state === "S" && (named("busy) R 1 (")?.cpuTime ?? 0n) > 0n) break;
       await sleep(10);
       threads = look.threads();
     }
-    const busy = threads.find((t) => t.name === "busy) R 1 (");
-    const asleep = threads.find((t) => t.name === "asleep");
+    const busy = named("busy) R 1 (");
+    const asleep = named("asleep");
     assert.ok(busy !== undefined && asleep !== undefined, threads.map((t) => t.name).join(" | "));
     assert.ok(threads.some((t) => t.tid === look.process.pid));
     assert.is(asleep.state, "S");
