@@ -13,7 +13,8 @@ import {
 import { dirname, join } from "node:path";
 import type { LiveSession, ServerCase, UpdateFiles } from "../../scripts/experiment/case.js";
 import { constructUpdates } from "../../scripts/experiment/construct.js";
-import { childrenOf, runBuild } from "../../scripts/experiment/processes.js";
+import { childrenOf } from "../../native/process/family.js";
+import { runBuild } from "../../scripts/experiment/processes.js";
 import { whoIsThere } from "./case.js";
 import { SharedConnection } from "./qos.js";
 import { SshdServer } from "./server.js";

@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { endProcessTree, freePort, processTree } from "../../scripts/experiment/processes.js";
+import { familyOf } from "../../native/process/family.js";
+import { endProcessTree, freePort } from "../../scripts/experiment/processes.js";
 import { FtpSession } from "./ftp_client.js";
 
 /** Files that clients find; `*.key` is denied to them unless a server's settings say otherwise. */
@@ -114,7 +115,7 @@ export class VsftpdServer {
 
   /** Listener, privilege parents and sessions that run now. */
   processes(): number[] {
-    return processTree(this.pid);
+    return familyOf(this.pid);
   }
 
   /** Ends the listener and every session that came from it, and removes its folder. */

@@ -1,5 +1,5 @@
 /** Which processes a process has started. */
-import { listPids, listThreads, readChildren, readStat } from "./proc.js";
+import { listPids, listThreads, readStat, readTaskFile } from "./proc.js";
 
 /** Of a process with more threads, a pass over all of /proc takes no longer than one over its threads. */
 const mostThreads = 32;
@@ -24,7 +24,7 @@ function childrenByThread(pid: number): ReadonlyMap<number, string> | null {
   if (threads.length === 0 || threads.length > mostThreads) return null;
   const told = new Map<number, string>();
   for (const tid of threads) {
-    const children = readChildren(pid, tid);
+    const children = readTaskFile(pid, tid, "children");
     if (children === null) return null;
     told.set(tid, children);
   }
@@ -56,16 +56,17 @@ export function childrenOf(pid: number): readonly number[] {
   return childrenByItself(pid) ?? childrenByParent().get(pid) ?? [];
 }
 
+/** A process and all that descend from it, parents before children. */
+export function familyOf(pid: number): number[] {
+  // It grows while it is gone through; a child that is reparented meanwhile stays where it was first.
+  const found = new Set([pid]);
+  for (const one of found) for (const child of childrenOf(one)) found.add(child);
+  return [...found];
+}
+
 /** Descendants, parents before children; zombies left out. */
 export function descendantsOf(pid: number): number[] {
-  const found: number[] = [];
-  const queue = [pid];
-  for (let at = 0; at < queue.length; at++) {
-    for (const child of childrenOf(queue[at] ?? 0)) {
-      if (queue.includes(child)) continue; // reparented while we looked
-      queue.push(child);
-      if (readStat(child)?.state !== "Z") found.push(child);
-    }
-  }
-  return found;
+  return familyOf(pid)
+    .slice(1)
+    .filter((one) => readStat(one)?.state !== "Z");
 }

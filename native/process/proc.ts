@@ -100,11 +100,6 @@ export function readTaskFile(pid: number, tid: number, file: string): string | n
   }
 }
 
-/** Child processes that a thread has begun; `null` if it has ended, or where the kernel does not tell. */
-export function readChildren(pid: number, tid: number): string | null {
-  return readTaskFile(pid, tid, "children");
-}
-
 /** Empty for a thread that has ended. */
 export function readThreadName(pid: number, tid: number): string {
   return (readTaskFile(pid, tid, "comm") ?? "").replace(/\n$/, "");

@@ -242,8 +242,7 @@ export class EngineSession implements Session {
   }
 
   patchBase(pid: number, digest: string): Address | null {
-    const isIt = (m: TargetProcess): boolean => m.pid === pid && m.alive;
-    const member = this.members.find(isIt) ?? this.scopeOf("tree").find(isIt);
+    const member = this.findMember(pid);
     const image = member?.record().images.find((i) => i.digest === digest);
     return image === undefined ? null : address(image.base);
   }
@@ -433,10 +432,15 @@ export class EngineSession implements Session {
     );
   }
 
+  /** One that is known already, else of the tree as it is now. */
+  private findMember(pid: number): TargetProcess | undefined {
+    const isIt = (m: TargetProcess): boolean => m.pid === pid && m.alive;
+    return this.members.find(isIt) ?? this.scopeOf("tree").find(isIt);
+  }
+
   /** @throws EngineError refused NO_SUCH_PROCESS: none of this session */
   private memberOf(pid: number): TargetProcess {
-    const isIt = (m: TargetProcess): boolean => m.pid === pid && m.alive;
-    const member = this.members.find(isIt) ?? this.scopeOf("tree").find(isIt);
+    const member = this.findMember(pid);
     if (member === undefined)
       throw new EngineError(
         "NO_SUCH_PROCESS",

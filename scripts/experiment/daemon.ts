@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { endProcessTree, processTree } from "./processes.js";
+import { familyOf } from "../../native/process/family.js";
+import { endProcessTree } from "./processes.js";
 
 const mostTries = 100;
 const pauseMs = 50;
@@ -69,7 +70,7 @@ export class Daemon {
   }
 
   processes(): number[] {
-    return processTree(this.pid);
+    return familyOf(this.pid);
   }
 
   stop(): void {

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { familyOf } from "../../native/process/family.js";
 import { projectRoot } from "../demonstration/polus.js";
 
 /** A loopback port that nobody listens on now. */
@@ -16,25 +17,9 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-export function childrenOf(pid: number): number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
-    return text.split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
-
 /** Whether a process runs, or has not been waited for. */
 export function isThere(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
-}
-
-/** A process and all that descend from it. */
-export function processTree(pid: number): number[] {
-  const found = [pid];
-  for (const one of found) found.push(...childrenOf(one));
-  return found;
 }
 
 /** Ends a process, which must be a child of ours that has not been waited for, and all that descend from it. */
@@ -48,7 +33,7 @@ export function endProcessTree(pid: number): void {
   };
   // Held first, so that no session is born between looking and ending.
   end(pid, "SIGSTOP");
-  for (const one of processTree(pid)) end(one, "SIGKILL");
+  for (const one of familyOf(pid)) end(one, "SIGKILL");
 }
 
 /** Proportional share of the memory that processes have resident, bytes; those that are gone count as none. */

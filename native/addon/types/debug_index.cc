@@ -205,7 +205,7 @@ void DebugIndex::Add(const Dwarf_Die& die, const Dwarf_Die& owner, uint32_t unit
   if (name.empty()) return;
   const uint32_t index = static_cast<uint32_t>(all_.size());
   const auto [place, fresh] =
-      by_name_.Insert(name, index, [this](uint32_t at) { return NameAt(at); });
+      by_name_.Insert(name, index, [this](uint32_t at) { return all_[at].name; });
   const uint32_t first = *place;
   const bool is_type = kind != DebugKind::kVariable && kind != DebugKind::kFunction;
   if (is_type && !fresh) {
@@ -221,7 +221,7 @@ void DebugIndex::Add(const Dwarf_Die& die, const Dwarf_Die& owner, uint32_t unit
 
 std::vector<const DebugName*> DebugIndex::Named(std::string_view name) const {
   std::vector<const DebugName*> found;
-  const uint32_t first = by_name_.Find(name, [this](uint32_t at) { return NameAt(at); });
+  const uint32_t first = by_name_.Find(name, [this](uint32_t at) { return all_[at].name; });
   for (uint32_t at = first; at != kNoName; at = all_[at].next) {
     found.push_back(&all_[at]);
   }

@@ -79,7 +79,6 @@ class DebugIndex {
   void AddEntry(const Dwarf_Die& die, const Dwarf_Die& unit, uint32_t number);
   void Add(const Dwarf_Die& die, const Dwarf_Die& owner, uint32_t unit, DebugKind kind, bool declaration);
 
-  std::string_view NameAt(uint32_t index) const { return all_[index].name; }
   /** Grows without being copied: there may be millions. */
   std::deque<DebugName> all_;
   std::vector<std::string> sources_;
