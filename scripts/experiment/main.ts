@@ -12,8 +12,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seconds: { type: "string", default: "5" },
-    pairs: { type: "string", default: "40" },
-    minutes: { type: "string", default: "25" },
+    pairs: { type: "string", default: "16" },
+    minutes: { type: "string", default: "90" },
     resume: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },

@@ -79,12 +79,14 @@ function lastLines(text: string): string {
   return text.trim().split("\n").slice(-10).join(" | ");
 }
 
-/** Runs a case with what its `prepare` has built. Rejects when a command fails; what else does not hold is reported. */
-export async function runCase<S extends RunningServer>(
+type UnderLoad = Omit<CaseReport, "comparison">;
+
+/** A server through update, rollback and update. */
+async function runUnderLoad<S extends RunningServer>(
   of: ServerCase<S>,
   built: Built,
-  { seconds, pairs, say }: RunOptions,
-): Promise<CaseReport> {
+  { seconds, say }: RunOptions,
+): Promise<UnderLoad> {
   const operator = new Operator(of, built);
   const problems: string[] = [];
   let server: S | null = null;
@@ -133,11 +135,6 @@ export async function runCase<S extends RunningServer>(
     for (const client of clients) client.close();
     await sessions.end();
     problems.push(...sessions.failures);
-    const comparison =
-      pairs > 0 ? await comparePairs(of, running, built.newVersion, { pairs, say }) : null;
-    if (comparison !== null && comparison.failed > 0) {
-      problems.push(`${comparison.failed} requests failed in the pairs of runs`);
-    }
     if (!running.running) problems.push("the server ended");
     for (const { phase, failed, firstFailure } of phases) {
       if (failed > 0)
@@ -160,7 +157,6 @@ export async function runCase<S extends RunningServer>(
       rollback: together(undone),
       again: together(again),
       phases,
-      comparison,
       memoryAdded,
       heldAtStart: operator.heldAtStart,
       sessions: sessions.sessions.map(({ what }) => what),
@@ -174,4 +170,32 @@ export async function runCase<S extends RunningServer>(
       server?.stop();
     }
   }
+}
+
+/** Of what the comparison is to show. */
+const mostSlowdown = 0.01;
+
+function problemsIn({ failed, throughput }: Comparison): readonly string[] {
+  const problems: string[] = [];
+  if (failed > 0) problems.push(`${failed} requests failed in the pairs`);
+  if (throughput.to < 1 - mostSlowdown) {
+    const least = ((1 - throughput.to) * 100).toFixed(1);
+    problems.push(
+      `beside the new version's build, the updated server is slower by ${least} % at least`,
+    );
+  }
+  return problems;
+}
+
+/** Runs a case with what its `prepare` has built. Rejects when a command fails; what else does not hold is reported. */
+export async function runCase<S extends RunningServer>(
+  of: ServerCase<S>,
+  built: Built,
+  options: RunOptions,
+): Promise<CaseReport> {
+  const report = await runUnderLoad(of, built, options);
+  if (options.pairs === 0) return { ...report, comparison: null };
+  const comparison = await comparePairs(of, built, options);
+  const problems = [...report.problems, ...problemsIn(comparison)];
+  return { ...report, comparison, problems };
 }

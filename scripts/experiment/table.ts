@@ -1,5 +1,5 @@
 /** What a case has shown, as text: for a person, and as rows of BENCHMARKS.md. */
-import type { Spread } from "./compare.js";
+import type { Estimate } from "./estimate.js";
 import type { PhaseFigures } from "./load.js";
 import type { CaseReport, UpdateReport } from "./run.js";
 
@@ -19,8 +19,8 @@ function time(microseconds: number): string {
 const percent = (part: number): string =>
   `${part >= 1 ? "+" : ""}${((part - 1) * 100).toFixed(1)} %`;
 
-function ratio({ median, lowerQuartile, upperQuartile }: Spread): string {
-  return `${percent(median)} (${percent(lowerQuartile)} to ${percent(upperQuartile)})`;
+function ratio({ ratio, from, to }: Estimate): string {
+  return `${percent(ratio)} (${percent(from)} to ${percent(to)})`;
 }
 
 function phaseRow(phase: PhaseFigures): readonly string[] {
@@ -68,8 +68,8 @@ export function caseSection(report: CaseReport): string {
     ...(comparison === null
       ? []
       : [
-          `Beside a server started from the new version's build, ${comparison.pairs} pairs of runs (median, and ` +
-            `quartiles): throughput ${ratio(comparison.throughput)}, processor time a request ` +
+          `Beside servers started from the new version's build, ${comparison.pairs} pairs (and where the true value ` +
+            `lies with 95 % confidence): throughput ${ratio(comparison.throughput)}, processor time a request ` +
             `${ratio(comparison.processorTime)}, median latency ${ratio(comparison.latency)}.`,
         ]),
     ...report.problems.map((problem) => `NOT HELD: ${problem}`),
@@ -128,8 +128,8 @@ export function summary(reports: readonly CaseReport[]): string {
       time(rollback.wallMs * 1000),
       time(Math.max(apply.stallUs, rollback.stallUs)),
       String(phases.reduce((total, { failed }) => total + failed, 0)),
-      comparison === null ? "" : percent(comparison.throughput.median),
-      comparison === null ? "" : percent(comparison.processorTime.median),
+      comparison === null ? "" : ratio(comparison.throughput),
+      comparison === null ? "" : ratio(comparison.processorTime),
       `${(report.memoryAdded / 1024).toFixed(0)} KiB`,
       String(report.sessions.length),
     ];

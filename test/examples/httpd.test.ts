@@ -27,8 +27,14 @@ for (const mpm of ["prefork", "worker", "event", "shared"] as const) {
     continue;
   }
   test(`keep-alive connections go on through update, rollback and update: ${mpm}`, async () => {
-    const report = await runCase(of, built, { seconds: 0.5, pairs: 0, say: quiet });
-    assert.equal(report.problems, []);
+    // One pair says nothing of the speed; that there is one is shown for one model.
+    const pairs = mpm === "event" ? 1 : 0;
+    const report = await runCase(of, built, { seconds: 0.5, pairs, say: quiet });
+    assert.equal(
+      report.problems.filter((problem) => !problem.includes("is slower by")),
+      [],
+    );
+    assert.is(report.comparison?.pairs ?? 0, pairs);
     assert.is(report.apply.functions, 10);
     assert.ok(report.apply.processes >= least[mpm], `${report.apply.processes} processes`);
     for (const { phase, requests } of report.phases) assert.ok(requests > 0, phase);

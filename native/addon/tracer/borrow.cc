@@ -118,6 +118,7 @@ Gadgets FindGadgets(const Target &target, const std::vector<Mapping> &maps) {
       if (gadgets.syscall_return != 0 && gadgets.sigreturn != 0) return gadgets;
     }
   }
+  if (!target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(target.pid()) + " has ended");
   throw Failure("NO_BORROWABLE_THREAD",
                     "the program holds no code that makes a system call and none that returns from a signal");
 }
