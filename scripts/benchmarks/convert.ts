@@ -42,7 +42,9 @@ export async function convert({ rounds = 5, progress }: BenchmarkOptions): Promi
   }
   const live = await convertLive(objects, Math.min(rounds, 3), progress);
   if (live.meanwhile > Math.max(mostWaitMs, live.beside)) {
-    faults.push(`a thread waited for ${live.meanwhile.toFixed(1)} ms while the engine was at work`);
+    faults.push(
+      `a thread waited for ${live.meanwhile.toFixed(1)} ms while the update was applied or taken back`,
+    );
   }
   return {
     text: [

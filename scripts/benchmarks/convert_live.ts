@@ -1,7 +1,8 @@
-/** The same by the engine, in a program of its own: an update of a million objects, and taking it back. */
-import type { DataRequest, UpdateRequest } from "../../native/engine.js";
-import { rollback, withSession } from "../../test/support/engine_session.js";
-import { buildPatch, patch, update } from "../../test/support/patches.js";
+/** The same by `polus run`, in a program of its own: an update of a million objects, and taking it back. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildPatch } from "../../test/support/patches.js";
 import { targetSource } from "../../test/support/repository.js";
 import {
   buildTarget,
@@ -9,31 +10,52 @@ import {
   withTarget,
   type TargetProcess,
 } from "../../test/support/target_process.js";
+import { polus } from "../demonstration/polus.js";
 import { median, spread, table } from "./figures.js";
 
 const quietMs = 2_000;
 const busyMs = 5_000;
+/** The longest wait grows with the time: about as long as the update takes. */
+const churnMs = 15_000;
 
-/** Bytes of struct session and of its second version. */
-const sizes = { old: 48, new: 80 };
-
-const session: DataRequest = {
-  name: "session",
-  objects: { kind: "each", each: { name: "sessions_each" }, size: () => sizes },
-  forward: "session_up",
-  backward: "session_down",
-};
-
-function crowdUpdate(): UpdateRequest {
+function script(executable: string): string {
   const object = buildPatch(targetSource("data/crowd_v2.c"));
-  return update("crowd", [patch("data", object, ["session_hit", "session_hits"], [session])]);
+  return `update crowd "sessions count further" {
+  target {
+    exe ${JSON.stringify(executable)}
+  }
+
+  patch sessions from ${JSON.stringify(object)} {
+    replace session_hit
+    replace session_hits
+
+    data session {
+      each sessions_each
+      size 48, 80
+      forward session_up
+      backward session_down
+    }
+  }
+}
+`;
+}
+
+async function run(...words: readonly string[]): Promise<void> {
+  const { exitCode, errors } = await polus(...words);
+  if (exitCode !== 0) throw new Error(`polus ${words.join(" ")} ended with ${exitCode}: ${errors}`);
+}
+
+/** The longest wait of a thread, and the longest of what was no want of a processor, milliseconds. */
+interface Waits {
+  readonly all: number;
+  readonly held: number;
 }
 
 /** What the program has seen while something was done. */
 interface Seen {
   readonly ms: number;
-  readonly workerMs: number;
-  readonly sleeperMs: number;
+  readonly worker: Waits;
+  readonly sleeper: Waits;
 }
 
 async function during(target: TargetProcess, work: () => Promise<unknown>): Promise<Seen> {
@@ -41,13 +63,18 @@ async function during(target: TargetProcess, work: () => Promise<unknown>): Prom
   const began = performance.now();
   await work();
   const ms = performance.now() - began;
-  const { worker_ns: worker, sleeper_ns: sleeper } = await target.ask("gaps");
-  return { ms, workerMs: Number(worker) / 1e6, sleeperMs: Number(sleeper) / 1e6 };
+  const seen = await target.ask("gaps");
+  const waits = (of: string): Waits => ({
+    all: Number(seen[`${of}_ns`]) / 1e6,
+    held: Number(seen[`${of}_held_ns`]) / 1e6,
+  });
+  return { ms, worker: waits("worker"), sleeper: waits("sleeper") };
 }
 
 const phases = [
   "nothing is done",
   "another process computes",
+  "it changes as much memory itself",
   "the update is applied",
   "it is rolled back",
 ] as const;
@@ -62,9 +89,9 @@ function compute(ms: number): Promise<void> {
 export interface LiveFindings {
   readonly text: string;
   readonly data: object;
-  /** The longest that a thread was kept waiting, medians over the rounds, milliseconds: beside a busy process … */
+  /** The longest that a thread was kept waiting, medians over the rounds, milliseconds: by what else there is … */
   readonly beside: number;
-  /** … and by the engine. */
+  /** … and by the update. */
   readonly meanwhile: number;
 }
 
@@ -74,19 +101,27 @@ export async function convertLive(
   progress: (text: string) => void,
 ): Promise<LiveFindings> {
   const program = buildTarget({ name: "crowd", sources: ["data/crowd.c"] });
-  const request = crowdUpdate();
+  const folder = mkdtempSync(join(tmpdir(), "polus-convert-"));
+  const update = join(folder, "crowd.polus");
+  writeFileSync(update, script(program));
   const seen: (readonly Seen[])[] = [];
-  for (let round = 0; round < rounds; round++) {
-    progress(`convert, by the engine: round ${round + 1} of ${rounds}`);
-    const options = { args: [`--objects=${objects}`], patienceMs: 300_000 };
-    await withTarget(program, options, async (target) => {
-      seen.push([
-        await during(target, () => sleep(quietMs)),
-        await during(target, () => compute(busyMs)),
-        await during(target, () => withSession(target.pid, (session) => session.apply(request))),
-        await during(target, () => rollback(target.pid)),
-      ]);
-    });
+  try {
+    for (let round = 0; round < rounds; round++) {
+      progress(`convert, by polus run: round ${round + 1} of ${rounds}`);
+      const options = { args: [`--objects=${objects}`], patienceMs: 300_000 };
+      await withTarget(program, options, async (target) => {
+        const pid = String(target.pid);
+        seen.push([
+          await during(target, () => sleep(quietMs)),
+          await during(target, () => compute(busyMs)),
+          await during(target, () => target.ask(`churn ${churnMs}`)),
+          await during(target, () => run("run", update, "--pid", pid, "--yes")),
+          await during(target, () => run("rollback", "--pid", pid)),
+        ]);
+      });
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
   const all = (phase: number, of: (one: Seen) => number): number[] =>
     seen.map((round) => {
@@ -97,31 +132,32 @@ export async function convertLive(
     median(values).toFixed(1),
     spread(values).toFixed(1),
   ];
-  const worst = ({ workerMs, sleeperMs }: Seen): number => Math.max(workerMs, sleeperMs);
+  const worst = ({ worker, sleeper }: Seen): number => Math.max(worker.all, sleeper.all);
+  const [, computing, churning, applying, undoing] = phases.map((_, phase) =>
+    median(all(phase, worst)),
+  );
   return {
     text: [
-      `By the engine, in another program with as many objects; medians of ${rounds} rounds, milliseconds.`,
+      `By polus run, in another program with as many objects; medians of ${rounds} rounds, milliseconds.`,
+      "Held is what a thread did not wait for a processor.",
       "",
       table(
         [
-          "while",
-          "it takes",
-          "noise",
-          "longest wait of a worker",
-          "noise",
-          "of a sleeper",
-          "noise",
+          ...["while", "it takes", "noise", "longest wait of a worker", "noise", "held", "noise"],
+          ...["of a sleeper", "noise", "held", "noise"],
         ],
         phases.map((name, phase) => [
           name,
           ...cells(all(phase, ({ ms }) => ms)),
-          ...cells(all(phase, ({ workerMs }) => workerMs)),
-          ...cells(all(phase, ({ sleeperMs }) => sleeperMs)),
+          ...cells(all(phase, ({ worker }) => worker.all)),
+          ...cells(all(phase, ({ worker }) => worker.held)),
+          ...cells(all(phase, ({ sleeper }) => sleeper.all)),
+          ...cells(all(phase, ({ sleeper }) => sleeper.held)),
         ]),
       ),
     ].join("\n"),
     data: { rounds: seen },
-    beside: median(all(1, worst)),
-    meanwhile: Math.max(median(all(2, worst)), median(all(3, worst))),
+    beside: Math.max(computing ?? 0, churning ?? 0),
+    meanwhile: Math.max(applying ?? 0, undoing ?? 0),
   };
 }
