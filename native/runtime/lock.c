@@ -55,7 +55,8 @@ static void wait_and_take(uint64_t me) {
   __atomic_fetch_add(&polus_lock.waiting, 1, __ATOMIC_SEQ_CST);
   for (;;) {
     uint32_t turn = __atomic_load_n(&polus_lock.turn, __ATOMIC_SEQ_CST);
-    if (take(me)) break;
+    /* Who has let it go for a moment has it again before we run: it is let go again soon. */
+    if (take_soon(me)) break;
     /* With a limit: in the child of a fork nobody is left who would wake us. */
     (void)POLUS_CALL(SYS_futex, &polus_lock.turn, FUTEX_WAIT_PRIVATE, turn, &patience, 0, 0);
   }
