@@ -1,5 +1,6 @@
 /** One `apply` over several processes: prepared everywhere, then activated everywhere, or nowhere. */
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { TracerHandle } from "../addon/addon.js";
 import {
   EngineError,
@@ -9,10 +10,11 @@ import {
   type UpdateRequest,
 } from "../engine.js";
 import { readStat } from "../process/proc.js";
-import { topLevel, type UpdateRecord } from "../record/record.js";
+import { topLevel, type TargetRecord, type UpdateRecord } from "../record/record.js";
 import type { PlannedSet } from "../data/items.js";
+import { outliveForks } from "./forks.js";
 import { undoWithData, type ChangingData } from "./changing_data.js";
-import { prepare, type PrepareMetrics } from "./prepare.js";
+import { completeInherited, prepare, type PrepareMetrics } from "./prepare.js";
 import {
   markFinished,
   onMember,
@@ -69,6 +71,8 @@ export class Batch {
     before: number;
     after: number;
     active: boolean;
+    /** Switched, and a fork may be under way that has begun before. */
+    forking: boolean;
   }[] = [];
 
   constructor(
@@ -85,6 +89,9 @@ export class Batch {
 
   /** Of the last process that was planned: one that is born of it has the same addresses. */
   private sets: readonly PlannedSet[] = [];
+
+  /** All plans that were begun: a child inherits its maker's record, and maybe not all that it tells of. */
+  private readonly made: UpdatePlan[] = [];
 
   /** Processes that were old until this batch made them new. */
   flips = 0;
@@ -105,11 +112,14 @@ export class Batch {
       await this.data.begin(member, this.update.request.name, this.sets);
       return false;
     }
-    const { stallUs, stoppedThreads } = await this.prepareAsPlanned(member, plan);
-    this.metrics.stallUsMax = Math.max(this.metrics.stallUsMax, stallUs);
-    this.metrics.stoppedThreadsMax = Math.max(this.metrics.stoppedThreadsMax, stoppedThreads);
+    this.account(await this.prepareAsPlanned(member, plan));
     await this.data.begin(member, this.update.request.name, this.sets);
     return true;
+  }
+
+  private account({ stallUs, stoppedThreads }: PrepareMetrics): void {
+    this.metrics.stallUsMax = Math.max(this.metrics.stallUsMax, stallUs);
+    this.metrics.stoppedThreadsMax = Math.max(this.metrics.stoppedThreadsMax, stoppedThreads);
   }
 
   /** The program may map memory itself where the plan has found room: then another plan is made. */
@@ -119,10 +129,11 @@ export class Batch {
   ): Promise<PrepareMetrics> {
     for (let plan = first, attempt = 1; ; attempt++) {
       this.sets = plan.sets;
+      this.made.push(plan);
       try {
         const metrics = await prepare(this.tracer, member, plan, this.onEvent);
         const { selectorBefore: before, selectorAfter: after } = plan;
-        this.prepared.push({ member, before, after, active: false });
+        this.prepared.push({ member, before, after, active: false, forking: false });
         return metrics;
       } catch (error) {
         const taken = error instanceof EngineError && error.code === "NO_ROOM";
@@ -139,8 +150,15 @@ export class Batch {
     const record = member.record();
     const own = record.updates.find((u) => u.run.id === this.run.id);
     if (own !== undefined) {
-      // Forked from one that was prepared by this very run.
-      this.prepared.push({ member, before: own.run.before, after: topLevel(own), active: false });
+      // Forked from one that was prepared by this very run, or was about to be.
+      this.prepared.push({
+        member,
+        before: own.run.before,
+        after: topLevel(own),
+        active: false,
+        forking: false,
+      });
+      await this.complete(member, record);
       return null;
     }
     const selector = member.control?.selector ?? 0;
@@ -154,6 +172,17 @@ export class Batch {
         );
   }
 
+  /** Its maker had one of the plans that lead to the same record. */
+  private async complete(member: TargetProcess, record: TargetRecord): Promise<void> {
+    const makers = this.made.filter((plan) => isDeepStrictEqual(plan.record.hooks, record.hooks));
+    if (makers.length === 0) {
+      const why = `process ${member.pid} was born of one that was prepared, by none of the plans`;
+      throw new EngineError("BORN_UNPREPARED", "failed", why, { pid: member.pid });
+    }
+    for (const plan of makers)
+      this.account(await completeInherited(this.tracer, member, plan, this.onEvent));
+  }
+
   /**
    * The flip, in every process that is prepared and not active yet.
    * @param essential processes whose end is an error; others may come and go
@@ -163,13 +192,30 @@ export class Batch {
       if (p.active) continue;
       const work = (): void => {
         // Where it was inherited from a process that was active already, it is so here.
-        if ((p.member.control?.selector ?? 0) < p.after) this.flips += 1;
+        if ((p.member.control?.selector ?? 0) < p.after) {
+          this.flips += 1;
+          p.forking = true;
+        }
         p.member.control?.select(p.after);
       };
       if (essential.has(p.member)) await onMember(p.member, work);
       else if ((await whileAlive(p.member, () => (work(), true))) === null) continue;
       p.active = true;
       this.onEvent({ event: "activated", pid: p.member.pid, update: this.update.request.name });
+    }
+  }
+
+  /**
+   * Until the children are there whose forks have begun before their makers were switched.
+   * @param deadline by Date.now()
+   */
+  async outliveForks(deadline: number): Promise<void> {
+    for (const p of this.prepared) {
+      if (!p.forking) continue;
+      const outlive = (): Promise<PrepareMetrics> => outliveForks(this.tracer, p.member, deadline);
+      const figures = await whileAlive(p.member, outlive);
+      if (figures !== null) this.account(figures);
+      p.forking = false;
     }
   }
 

@@ -53,39 +53,70 @@ export async function prepare(
     }
     region.write(plan.record);
     try {
-      let metrics = { stallUs: 0, stoppedThreads: 0 };
-      for (const relay of plan.relays) {
-        addon.writeMemory(process.handle, relay.address, relay.bytes);
-        addon.faultPoint();
-      }
-      if (plan.entries.length > 0) {
-        await awaitSoleUse(process, onEvent);
-        const window = await addon.tracerInstall(
-          tracer,
-          process.handle,
-          plan.entries,
-          windowLimitUs,
-        );
-        metrics = { stallUs: window.stallUs, stoppedThreads: window.stoppedThreads };
-      }
-      for (const slot of plan.slots) {
-        addon.writeMemory(process.handle, slot.address, slot.bytes);
-        addon.faultPoint();
-      }
-      onEvent({
-        event: "installed",
-        pid: process.pid,
-        functions: plan.entries.length,
-        stopped_threads: metrics.stoppedThreads,
-        stall_us: metrics.stallUs,
-      });
+      const { stallUs, stoppedThreads } = await redirect(tracer, process, plan, onEvent);
       return {
-        stallUs: Math.max(metrics.stallUs, heldUs),
-        stoppedThreads: Math.max(metrics.stoppedThreads, heldUs > 0 ? 1 : 0),
+        stallUs: Math.max(stallUs, heldUs),
+        stoppedThreads: Math.max(stoppedThreads, heldUs > 0 ? 1 : 0),
       };
     } catch (error) {
       if (process.alive) region.write(rolledBackTo(plan.record, plan.selectorBefore));
       throw error;
     }
   });
+}
+
+type Redirection = Pick<UpdatePlan, "relays" | "entries" | "slots">;
+
+/** The window, and what else leads to the new functions once the selector says so. */
+async function redirect(
+  tracer: TracerHandle,
+  process: TargetProcess,
+  { relays, entries, slots }: Redirection,
+  onEvent: EventSink,
+): Promise<PrepareMetrics> {
+  let metrics = { stallUs: 0, stoppedThreads: 0 };
+  for (const relay of relays) {
+    addon.writeMemory(process.handle, relay.address, relay.bytes);
+    addon.faultPoint();
+  }
+  if (entries.length > 0) {
+    await awaitSoleUse(process, onEvent);
+    const window = await addon.tracerInstall(tracer, process.handle, entries, windowLimitUs);
+    metrics = { stallUs: window.stallUs, stoppedThreads: window.stoppedThreads };
+  }
+  for (const slot of slots) {
+    addon.writeMemory(process.handle, slot.address, slot.bytes);
+    addon.faultPoint();
+  }
+  onEvent({
+    event: "installed",
+    pid: process.pid,
+    functions: entries.length,
+    stopped_threads: metrics.stoppedThreads,
+    stall_us: metrics.stallUs,
+  });
+  return metrics;
+}
+
+/**
+ * What a process lacks that was born of one between its record and the end of its window: the record says that it
+ * is prepared, and its functions lead nowhere yet. Memory is the maker's of one moment, as a fork waits for stores
+ * from outside, and they for it.
+ */
+export async function completeInherited(
+  tracer: TracerHandle,
+  process: TargetProcess,
+  makers: Redirection,
+  onEvent: EventSink,
+): Promise<PrepareMetrics> {
+  const lacks = ({ address, bytes }: { address: bigint; bytes: Uint8Array }): boolean =>
+    !addon.readMemory(process.handle, address, bytes.length).equals(bytes);
+  const missing = {
+    relays: makers.relays.filter(lacks),
+    entries: makers.entries.filter(lacks),
+    slots: makers.slots.filter(lacks),
+  };
+  const complete = Object.values(missing).every((list) => list.length === 0);
+  if (complete) return { stallUs: 0, stoppedThreads: 0 };
+  return onTarget(process.pid, () => redirect(tracer, process, missing, onEvent));
 }

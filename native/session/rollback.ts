@@ -103,14 +103,15 @@ function aim(process: TargetProcess, to: RollbackTarget | undefined): Aim | null
  * Rolls back in all processes of the scope, or says that there is nothing to.
  * @param scope asked again after each pass: a child may be born of a process whose turn has not come
  * @param essential processes whose end is an error; others may come and go
- * @param means take back the repairs and the data of what is rolled back
+ * @param means take back the repairs and the data of what is rolled back; and wait for children whose forks have
+ *   begun before
  * @throws EngineError refused: UNKNOWN_UPDATE, UNKNOWN_POINT; inconsistent RECORD_DAMAGED
  */
 export async function rollBackTo(
   scope: () => readonly TargetProcess[],
   essential: ReadonlySet<TargetProcess>,
   to: RollbackTarget | undefined,
-  means: Means,
+  means: Means & { readonly outliveForks: (process: TargetProcess) => Promise<void> },
   onEvent: EventSink,
 ): Promise<RollbackResult> {
   const aimAt = async (
@@ -173,6 +174,7 @@ export async function rollBackTo(
         onEvent({ event: "rolled_back", pid: process.pid, update: what.update, point: what.point });
       });
     }
+    for (const { process } of todo) await whileAlive(process, () => means.outliveForks(process));
     for (const { process, what } of todo) {
       await whileAlive(process, () => means.restore(process, what.selector));
       await whileAlive(process, () =>

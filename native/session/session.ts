@@ -18,7 +18,7 @@ import {
 } from "../engine.js";
 import { ProcessInspection } from "../inspect/inspection.js";
 import { descendantsOf } from "../process/family.js";
-import { hasEnded } from "../process/proc.js";
+import { hasEnded, readStat } from "../process/proc.js";
 import { executableIdentity, processInfo } from "../process/process_info.js";
 import type { ModuleCache } from "../process/modules.js";
 import { isRolledBack, type UpdateRecord } from "../record/record.js";
@@ -28,6 +28,7 @@ import { activeFramesOf, stacksOf } from "./active_frames.js";
 import { changingData, type ChangingData } from "./changing_data.js";
 import { prepare } from "./prepare.js";
 import { exclusively } from "./exclusive.js";
+import { outliveForksIfPossible } from "./forks.js";
 import { restoreWith, type Restore } from "./repairs.js";
 import { recoverAll } from "./recover.js";
 import { rollBackTo, type RollbackTarget } from "./rollback.js";
@@ -299,6 +300,7 @@ export class EngineSession implements Session {
       // Born of a process that was prepared and not yet active: only the flip is missing.
       for (let inactive = true; inactive;) {
         checkPatience(deadline);
+        await batch.outliveForks(deadline);
         const before = batch.flips;
         await prepareNew();
         await batch.activate(this.roots);
@@ -342,7 +344,14 @@ export class EngineSession implements Session {
       scope,
       this.roots,
       to,
-      { restore: this.restore, data: this.data },
+      {
+        restore: this.restore,
+        data: this.data,
+        outliveForks: async (process) => {
+          if (!wantsTree) return;
+          await this.withTracer((tracer) => outliveForksIfPossible(tracer, process));
+        },
+      },
       this.onEvent,
     );
     // A run that was between two steps ends here: what is left of it stays.
@@ -479,6 +488,8 @@ export class EngineSession implements Session {
       for (const pid of [...descendantsOf(root.pid), ...this.born.splice(0)]) {
         if (this.members.some((m) => m.pid === pid && m.alive) || executableIdentity(pid) !== exe)
           continue;
+        // A child of vfork(2) has what its parent has, until it executes something.
+        if (addon.sharesMemory(readStat(pid)?.parent ?? root.pid, pid)) continue;
         try {
           this.members.push(TargetProcess.open(pid, this.modules));
         } catch (error) {

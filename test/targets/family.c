@@ -6,6 +6,8 @@
  *   --sessions=N   long-lived children, default 3
  *   --quiet        no short-lived ones
  *   --vfork        also vfork and exec of another program meanwhile
+ *   --life=N       the short-lived ones live so many times longer
+ *   --hold=MS      a thread that waits, again and again, for a child that uses the memory for so long
  */
 #include "target.h"
 
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 TARGET_PROBE(parent_probe, "parent")
@@ -61,7 +64,8 @@ static void reap(pid_t child, const char *what) {
 
 /* Pauses are spread, so that forks come at any moment of an update. */
 static void live(const struct target_probe *probe, long seed, int turns) {
-  for (int turn = 1; turn <= turns && target_running(); turn++) {
+  long all = turns * target_option_number("life", 1);
+  for (long turn = 1; turn <= all && target_running(); turn++) {
     ask(probe, seed + turn);
     if (turn % 8 == 0) target_sleep_us(100 + seed * 37 % 3000);
   }
@@ -100,6 +104,22 @@ static void *forker(void *argument) {
   return NULL;
 }
 
+static void *holder(void *argument) {
+  long ms = (long)argument;
+  while (target_running()) {
+    pid_t child = vfork();
+    if (child == 0) {
+      struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+      nanosleep(&time, NULL);
+      execl(own_path, own_path, "--executed", (char *)NULL);
+      _exit(9);
+    }
+    reap(child, "program started by vfork after a while");
+    target_sleep_us(20000);
+  }
+  return NULL;
+}
+
 static void *caller(void *argument) {
   const struct target_probe *probe = argument;
   for (long turn = 1; target_running(); turn++) {
@@ -134,6 +154,7 @@ int main(int argc, char **argv) {
   if (!target_option("quiet")) {
     for (long i = 0; i < 3; i++) target_thread(forker, (void *)(i * 1000 + 1));
   }
+  if (target_option("hold")) target_thread(holder, (void *)target_option_number("hold", 0));
   int status = target_serve();
   for (long i = 0; i < sessions; i++) {
     int ended = 0;

@@ -100,6 +100,7 @@ void SuspendFilters(const Tracee &tracee, pid_t process, long options) {
 
 Gadgets FindGadgets(const Target &target, const std::vector<Mapping> &maps) {
   Gadgets gadgets;
+  bool readable = false;
   std::vector<uint8_t> chunk;
   for (const Mapping &m : maps) {
     if (!m.execute || !m.read || m.path == "[vsyscall]") continue;
@@ -108,6 +109,7 @@ Gadgets FindGadgets(const Target &target, const std::vector<Mapping> &maps) {
       size_t want = static_cast<size_t>(std::min<uint64_t>(kChunk + sizeof kSigreturn, m.end - at));
       chunk.resize(want);
       size_t got = target.ReadSome(TargetAddress{at}, chunk.data(), want);
+      readable = readable || got > 0;
       auto look = [&](const uint8_t *pattern, size_t size, uint64_t &found) {
         if (found != 0) return;
         auto hit = std::search(chunk.begin(), chunk.begin() + static_cast<ptrdiff_t>(got), pattern, pattern + size);
@@ -118,7 +120,8 @@ Gadgets FindGadgets(const Target &target, const std::vector<Mapping> &maps) {
       if (gadgets.syscall_return != 0 && gadgets.sigreturn != 0) return gadgets;
     }
   }
-  if (!target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(target.pid()) + " has ended");
+  // Who ends gives its memory up first.
+  if (!readable || !target.Alive()) throw Failure("TARGET_GONE", "process " + std::to_string(target.pid()) + " has ended");
   throw Failure("NO_BORROWABLE_THREAD",
                     "the program holds no code that makes a system call and none that returns from a signal");
 }

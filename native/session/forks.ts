@@ -1,0 +1,81 @@
+/**
+ * Forks that are under way while a process is switched: the child has its memory from before, and nobody can see it
+ * yet (Linux, copy_process: memory is copied before the child joins its parent's children).
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { addon, type TracerHandle } from "../addon/addon.js";
+import { codeOf } from "../process/modules.js";
+import { listThreads, readTaskFile } from "../process/proc.js";
+import { windowLimitUs, type PrepareMetrics } from "./prepare.js";
+import type { TargetProcess } from "./target_process.js";
+
+const lookAgainMs = 5;
+const patienceMs = 2_000;
+
+/** Numbers of system calls (x86-64). */
+const clone = 56;
+const fork = 57;
+const clone3 = 435;
+/** clone(2): the child uses the same memory, so that it is switched with its parent. */
+const cloneVm = 0x100n;
+
+function copiesMemory(process: TargetProcess, tid: number): boolean {
+  // proc(5): the number and the arguments, in words; "running" otherwise.
+  const words = (readTaskFile(process.pid, tid, "syscall") ?? "").split(" ");
+  const first = BigInt(words[1] ?? 0);
+  switch (Number(words[0])) {
+    case fork:
+      return true;
+    case clone:
+      return (first & cloneVm) === 0n;
+    case clone3: {
+      // Begins with the flags (struct clone_args).
+      const flags = addon.readMemorySome(process.handle, first, 8);
+      return flags.length < 8 || (flags.readBigUInt64LE() & cloneVm) === 0n;
+    }
+    default:
+      return false;
+  }
+}
+
+/** A thread that sleeps in a fork sleeps uninterruptibly; of one that runs nobody knows where it is. */
+function mayFork(process: TargetProcess): boolean {
+  return listThreads(process.pid).some((tid) => {
+    const stat = readTaskFile(process.pid, tid, "stat") ?? "";
+    const state = stat.charAt(stat.lastIndexOf(")") + 2);
+    return state === "R" || (state === "D" && copiesMemory(process, tid));
+  });
+}
+
+/**
+ * Resolves when no fork is under way that has begun before the call: its child is among the children. Where a thread
+ * runs, all threads are held for a moment, which they reach outside of system calls only.
+ * @throws EngineError as the install window does, when the threads cannot be stopped until `deadline` (Date.now())
+ */
+export async function outliveForks(
+  tracer: TracerHandle,
+  process: TargetProcess,
+  deadline: number,
+): Promise<PrepareMetrics> {
+  while (mayFork(process)) {
+    try {
+      return await addon.tracerInstall(tracer, process.handle, [], windowLimitUs);
+    } catch (error) {
+      if (codeOf(error) !== "CANNOT_STOP" || Date.now() > deadline) throw error;
+      await pause(lookAgainMs);
+    }
+  }
+  return { stallUs: 0, stoppedThreads: 0 };
+}
+
+/** The same for a rollback, which is not to depend on a thread that cannot be stopped. */
+export async function outliveForksIfPossible(
+  tracer: TracerHandle,
+  process: TargetProcess,
+): Promise<void> {
+  try {
+    await outliveForks(tracer, process, Date.now() + patienceMs);
+  } catch (error) {
+    if (codeOf(error) !== "CANNOT_STOP") throw error;
+  }
+}
