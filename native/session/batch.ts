@@ -10,9 +10,9 @@ import {
   type UpdateRequest,
 } from "../engine.js";
 import { readStat } from "../process/proc.js";
-import { topLevel, type TargetRecord, type UpdateRecord } from "../record/record.js";
+import { isRolledBack, topLevel, type TargetRecord, type UpdateRecord } from "../record/record.js";
 import type { PlannedSet } from "../data/items.js";
-import { outliveForks } from "./forks.js";
+import { outliveForks, outliveForksIfPossible } from "./forks.js";
 import { undoWithData, type ChangingData } from "./changing_data.js";
 import { completeInherited, prepare, type PrepareMetrics } from "./prepare.js";
 import {
@@ -28,6 +28,7 @@ import { planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** How often room is looked for that the program does not take at the same time. */
 const mostPlans = 5;
+const mostPasses = 50;
 
 export interface Metrics {
   stallUsMax: number;
@@ -225,9 +226,31 @@ export class Batch {
       await whileAlive(p.member, () => markFinished(p.member, this.run.id));
   }
 
-  /** Back to before in every process that came so far. */
-  async undo(): Promise<void> {
-    for (const p of this.prepared)
-      await whileAlive(p.member, () => undoWithData(p.member, p.before, this.data));
+  /**
+   * Back to before in every process that came so far.
+   * @param scope asked again after each pass: a child may be born of a process whose turn has not come
+   */
+  async undo(scope: () => readonly TargetProcess[] = () => []): Promise<void> {
+    let due = this.prepared.map(({ member, before }) => ({ member, before }));
+    const undone = new Set<TargetProcess>();
+    for (let pass = 0; pass < mostPasses && due.length > 0; pass++) {
+      for (const { member, before } of due) {
+        undone.add(member);
+        await whileAlive(member, () => undoWithData(member, before, this.data));
+      }
+      for (const { member } of due)
+        await whileAlive(member, () => outliveForksIfPossible(this.tracer, member));
+      due = [];
+      for (const member of scope()) {
+        const own = undone.has(member) ? null : await whileAlive(member, () => this.ownIn(member));
+        if (own !== null) due.push({ member, before: own.run.before });
+      }
+    }
+  }
+
+  /** What this run has left in a process; `null`: nothing. */
+  private ownIn(member: TargetProcess): UpdateRecord | null {
+    const { updates } = member.record();
+    return updates.find((u) => u.run.id === this.run.id && !isRolledBack(u)) ?? null;
   }
 }

@@ -68,7 +68,10 @@ export async function outliveForks(
   return { stallUs: 0, stoppedThreads: 0 };
 }
 
-/** The same for a rollback, which is not to depend on a thread that cannot be stopped. */
+/** What keeps us from stopping a process's threads. */
+const hindrances = new Set(["CANNOT_STOP", "ALREADY_TRACED", "PERMISSION"]);
+
+/** The same for taking back, which is not to depend on threads that cannot be stopped. */
 export async function outliveForksIfPossible(
   tracer: TracerHandle,
   process: TargetProcess,
@@ -76,6 +79,6 @@ export async function outliveForksIfPossible(
   try {
     await outliveForks(tracer, process, Date.now() + patienceMs);
   } catch (error) {
-    if (codeOf(error) !== "CANNOT_STOP") throw error;
+    if (!hindrances.has(codeOf(error) ?? "")) throw error;
   }
 }

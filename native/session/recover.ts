@@ -1,7 +1,7 @@
 /** Finishes or undoes what an interrupted polus left half done. */
 import { EngineError, type EventSink, type OperationResult } from "../engine.js";
 import type { ModuleCache } from "../process/modules.js";
-import { listPids, readStat } from "../process/proc.js";
+import { hasEnded, listPids, readStat } from "../process/proc.js";
 import {
   dueRepairs,
   isRolledBack,
@@ -19,8 +19,8 @@ interface Interrupted {
   readonly process: TargetProcess;
 }
 
-function unfinished(process: TargetProcess): UpdateRecord[] {
-  return process.record().updates.filter((u) => !u.run.finished && !isRolledBack(u));
+function isUnfinished(update: UpdateRecord): boolean {
+  return !update.run.finished && !isRolledBack(update);
 }
 
 /** True if the polus that began the run is still at work. */
@@ -47,29 +47,40 @@ function relatives(
       if (other.control !== null && other.record().updates.some((u) => runs.has(u.run.id)))
         found.push(other);
     } catch (error) {
-      if (!(error instanceof EngineError)) throw error; // not ours to look at
+      if (!(error instanceof EngineError || hasEnded(pid))) throw error; // not ours to look at
     }
   }
   return found;
 }
 
 /**
+ * @param decided of runs by their id, whether they are finished; else they are undone. Who is born of a process
+ *   before its turn comes goes the same way in a later pass
  * @throws EngineError refused RUN_IN_PROGRESS, inconsistent RECORD_DAMAGED
  */
 export async function recoverAll(
   members: readonly TargetProcess[],
   cache: ModuleCache,
   means: Means,
+  decided: Map<string, boolean>,
   onEvent: EventSink,
 ): Promise<OperationResult> {
   const touched = new Set<number>();
-  const due: TargetProcess[] = [];
+  const due: UpdateRecord[][] = [];
   for (const member of members) {
-    if ((await whileAlive(member, () => needsRecovery(member))) === true) due.push(member);
+    const updates = await whileAlive(member, () =>
+      needsRecovery(member) ? [...member.record().updates] : null,
+    );
+    if (updates !== null) due.push(updates);
   }
-  const runs = new Set(due.flatMap(unfinished).map((u) => u.run.id));
-  for (const update of due.flatMap((member) => member.record().updates)) {
-    const isUnderWay = (!update.run.finished && !isRolledBack(update)) || hasAnnounced(update);
+  const runs = new Set(
+    due
+      .flat()
+      .filter(isUnfinished)
+      .map((u) => u.run.id),
+  );
+  for (const update of due.flat()) {
+    const isUnderWay = isUnfinished(update) || hasAnnounced(update);
     if (isUnderWay && injectorAlive(update.run)) {
       throw new EngineError(
         "RUN_IN_PROGRESS",
@@ -101,11 +112,14 @@ export async function recoverAll(
       if (update !== null && update !== undefined) concerned.push({ update, process });
     }
     // One that was between two of its steps is not finished, however far each process came.
-    const everywhere = concerned.every(
-      ({ update, process }) =>
-        update.patches.every(({ level }) => level !== null) &&
-        (process.control?.selector ?? 0) >= topLevel(update),
-    );
+    const everywhere =
+      decided.get(id) ??
+      concerned.every(
+        ({ update, process }) =>
+          update.patches.every(({ level }) => level !== null) &&
+          (process.control?.selector ?? 0) >= topLevel(update),
+      );
+    decided.set(id, everywhere);
     for (const { update, process } of concerned) {
       await whileAlive(process, async () => {
         if (everywhere) markFinished(process, id);

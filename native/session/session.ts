@@ -46,6 +46,7 @@ import { planStage, planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
 const treePatienceMs = 15_000;
+const mostRecoveries = 50;
 
 function checkPatience(deadline: number): void {
   if (Date.now() < deadline) return;
@@ -309,7 +310,7 @@ export class EngineSession implements Session {
       await this.finishStep(batch, step);
       return batch.activated;
     } catch (error) {
-      await batch.undo();
+      await batch.undo(() => this.scopeOf("tree"));
       throw error;
     }
   }
@@ -384,9 +385,21 @@ export class EngineSession implements Session {
     return exclusively([...this.roots], () => this.recoverAlone());
   }
 
-  private recoverAlone(): Promise<OperationResult> {
+  /** Again and again while somebody is found: a child may be born of a process whose turn has not come. */
+  private async recoverAlone(): Promise<OperationResult> {
     const means = { restore: this.restore, data: this.data };
-    return recoverAll(this.scopeOf("tree"), this.modules, means, this.onEvent);
+    const decided = new Map<string, boolean>();
+    const pids = new Set<number>();
+    for (let pass = 0; ; pass++) {
+      const members = this.scopeOf("tree");
+      const found = await recoverAll(members, this.modules, means, decided, this.onEvent);
+      const ended = found.result === "skipped" || pass === mostRecoveries;
+      if (ended && pids.size === 0) return found;
+      if (found.result === "done") for (const pid of found.pids) pids.add(pid);
+      if (ended) return { ...found, result: "done", pids: [...pids] };
+      for (const member of members)
+        await whileAlive(member, () => this.withTracer((t) => outliveForksIfPossible(t, member)));
+    }
   }
 
   async complete(

@@ -4,10 +4,16 @@ import * as assert from "uvu/assert";
 import { addon } from "../../../native/addon/addon.js";
 import { outliveForks } from "../../../native/session/forks.js";
 import { TargetProcess as Member } from "../../../native/session/target_process.js";
-import { expectUntraced, expectVersion, withSession } from "../../support/engine_session.js";
+import {
+  engine,
+  expectUntraced,
+  expectVersion,
+  withSession,
+} from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
 import { buildPatch, simpleUpdate } from "../../support/patches.js";
-import { childrenOf } from "../../support/proc.js";
+import { runOperation, type UpdateSpec } from "../../support/operation.js";
+import { childrenOf, exists } from "../../support/proc.js";
 import {
   buildTarget,
   sleep,
@@ -64,5 +70,49 @@ test("a fork that goes on is waited for", async () => {
     expectUntraced(target);
   });
 });
+
+/** Points are told apart by one in so many; of a tree of this size there are hundreds. */
+const step = 53;
+const mostPoints = 600;
+
+test("who is born while a killed update is mended is mended, too", async () => {
+  const args = ["--sessions=1", "--life=15"];
+  const spec: UpdateSpec = {
+    name: "family",
+    scope: "tree",
+    patches: [
+      { name: "family", object: buildPatch("family.c"), replacements: ["first", "second"] },
+    ],
+  };
+  let killed = 0;
+  for (let point = step, through = false; !through; point += step) {
+    assert.ok(point < mostPoints, "there is no end to the fault points");
+    await withTarget(family, { args }, async (target) => {
+      const request = { operation: "apply", pids: [target.pid], update: spec } as const;
+      const ending = await runOperation(request, { fault: String(point) });
+      through = ending.signal === null;
+      if (through) return;
+      killed++;
+      await withSession(target.pid, (session) => session.recover());
+      for (const { pid } of await engine.descendants(target.pid)) {
+        const states = (await statusOf(pid))?.updates.map(({ state }) => state) ?? [];
+        assert.not.ok(states.includes("interrupted"), `point ${point}: ${states.join(" ")}`);
+      }
+      const state = (await engine.status(target.pid))?.updates.at(-1)?.state;
+      await expectVersion(target, state === "active" ? "new" : "old");
+    });
+  }
+  assert.ok(killed > 2, `killed at ${killed} points only`);
+});
+
+/** Null for one that has ended. */
+async function statusOf(pid: number): ReturnType<typeof engine.status> {
+  try {
+    return await engine.status(pid);
+  } catch (error) {
+    if (exists(pid)) throw error;
+    return null;
+  }
+}
 
 test.run();
