@@ -12,7 +12,7 @@ import {
 import { readStat } from "../process/proc.js";
 import { isRolledBack, topLevel, type TargetRecord, type UpdateRecord } from "../record/record.js";
 import type { PlannedSet } from "../data/items.js";
-import { outliveForks, outliveForksIfPossible } from "./forks.js";
+import { mostPasses, outliveForks, outliveForksIfPossible } from "./forks.js";
 import { undoWithData, type ChangingData } from "./changing_data.js";
 import { completeInherited, prepare, type PrepareMetrics } from "./prepare.js";
 import {
@@ -28,7 +28,6 @@ import { planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** How often room is looked for that the program does not take at the same time. */
 const mostPlans = 5;
-const mostPasses = 50;
 
 export interface Metrics {
   stallUsMax: number;
@@ -65,6 +64,17 @@ export function newRun(): UpdateRecord["run"] {
   };
 }
 
+/** Whether two processes are made alike: as a rule all of a tree are. */
+function leadsAlike(one: UpdatePlan, other: UpdatePlan): boolean {
+  const parts = ({ record, relays, entries, slots }: UpdatePlan): readonly unknown[] => [
+    record.hooks,
+    relays,
+    entries,
+    slots,
+  ];
+  return isDeepStrictEqual(parts(one), parts(other));
+}
+
 /** The processes of one `apply`: what each was prepared for, and how far it came. */
 export class Batch {
   private readonly prepared: {
@@ -91,7 +101,7 @@ export class Batch {
   /** Of the last process that was planned: one that is born of it has the same addresses. */
   private sets: readonly PlannedSet[] = [];
 
-  /** All plans that were begun: a child inherits its maker's record, and maybe not all that it tells of. */
+  /** Plans that were begun, of those that are alike one: a child inherits its maker's record, and maybe not all that it tells of. */
   private readonly made: UpdatePlan[] = [];
 
   /** Processes that were old until this batch made them new. */
@@ -130,7 +140,7 @@ export class Batch {
   ): Promise<PrepareMetrics> {
     for (let plan = first, attempt = 1; ; attempt++) {
       this.sets = plan.sets;
-      this.made.push(plan);
+      if (!this.made.some((one) => leadsAlike(one, plan))) this.made.push(plan);
       try {
         const metrics = await prepare(this.tracer, member, plan, this.onEvent);
         const { selectorBefore: before, selectorAfter: after } = plan;
@@ -228,9 +238,10 @@ export class Batch {
 
   /**
    * Back to before in every process that came so far.
-   * @param scope asked again after each pass: a child may be born of a process whose turn has not come
+   * @param scope asked again after each pass: a child may be born of a process whose turn has not come; null: no
+   *   child belongs to it
    */
-  async undo(scope: () => readonly TargetProcess[] = () => []): Promise<void> {
+  async undo(scope: (() => readonly TargetProcess[]) | null): Promise<void> {
     let due = this.prepared.map(({ member, before }) => ({ member, before }));
     const undone = new Set<TargetProcess>();
     for (let pass = 0; pass < mostPasses && due.length > 0; pass++) {
@@ -238,8 +249,11 @@ export class Batch {
         undone.add(member);
         await whileAlive(member, () => undoWithData(member, before, this.data));
       }
-      for (const { member } of due)
-        await whileAlive(member, () => outliveForksIfPossible(this.tracer, member));
+      if (scope === null) return;
+      await outliveForksIfPossible(
+        due.map(({ member }) => member),
+        (work) => work(this.tracer),
+      );
       due = [];
       for (const member of scope()) {
         const own = undone.has(member) ? null : await whileAlive(member, () => this.ownIn(member));

@@ -7,10 +7,12 @@ import { addon, type TracerHandle } from "../addon/addon.js";
 import { codeOf } from "../process/modules.js";
 import { listThreads, readTaskFile } from "../process/proc.js";
 import { windowLimitUs, type PrepareMetrics } from "./prepare.js";
-import type { TargetProcess } from "./target_process.js";
+import { whileAlive, type TargetProcess } from "./target_process.js";
 
 const lookAgainMs = 5;
 const patienceMs = 2_000;
+/** How often a scope is asked again for those who were born meanwhile. */
+export const mostPasses = 50;
 
 /** Numbers of system calls (x86-64). */
 const clone = 56;
@@ -71,14 +73,22 @@ export async function outliveForks(
 /** What keeps us from stopping a process's threads. */
 const hindrances = new Set(["CANNOT_STOP", "ALREADY_TRACED", "PERMISSION"]);
 
-/** The same for taking back, which is not to depend on threads that cannot be stopped. */
+/**
+ * The same for taking back, which is not to depend on threads that cannot be stopped.
+ * @param withTracer is asked only where somebody may be in a fork
+ */
 export async function outliveForksIfPossible(
-  tracer: TracerHandle,
-  process: TargetProcess,
+  processes: readonly TargetProcess[],
+  withTracer: (work: (tracer: TracerHandle) => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  try {
-    await outliveForks(tracer, process, Date.now() + patienceMs);
-  } catch (error) {
-    if (!hindrances.has(codeOf(error) ?? "")) throw error;
+  for (const process of processes) {
+    if ((await whileAlive(process, () => mayFork(process))) !== true) continue;
+    try {
+      await withTracer(async (tracer) => {
+        await whileAlive(process, () => outliveForks(tracer, process, Date.now() + patienceMs));
+      });
+    } catch (error) {
+      if (!hindrances.has(codeOf(error) ?? "")) throw error;
+    }
   }
 }

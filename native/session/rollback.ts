@@ -8,6 +8,7 @@ import {
   type TargetRecord,
   type UpdateRecord,
 } from "../record/record.js";
+import { mostPasses } from "./forks.js";
 import type { Means } from "./repairs.js";
 import { onTarget, whileAlive, type TargetProcess } from "./target_process.js";
 
@@ -20,8 +21,6 @@ export type RollbackResult = OperationResult & {
   readonly update: string | null;
   readonly point: string | null;
 };
-
-const mostPasses = 50;
 
 function activeUpdates(record: TargetRecord): UpdateRecord[] {
   return record.updates.filter((u) => !isRolledBack(u)).sort((a, b) => topLevel(a) - topLevel(b));
@@ -111,7 +110,7 @@ export async function rollBackTo(
   scope: () => readonly TargetProcess[],
   essential: ReadonlySet<TargetProcess>,
   to: RollbackTarget | undefined,
-  means: Means & { readonly outliveForks: (process: TargetProcess) => Promise<void> },
+  means: Means & { readonly outliveForks: (processes: readonly TargetProcess[]) => Promise<void> },
   onEvent: EventSink,
 ): Promise<RollbackResult> {
   const aimAt = async (
@@ -174,7 +173,7 @@ export async function rollBackTo(
         onEvent({ event: "rolled_back", pid: process.pid, update: what.update, point: what.point });
       });
     }
-    for (const { process } of todo) await whileAlive(process, () => means.outliveForks(process));
+    await means.outliveForks(todo.map(({ process }) => process));
     for (const { process, what } of todo) {
       await whileAlive(process, () => means.restore(process, what.selector));
       await whileAlive(process, () =>

@@ -28,7 +28,7 @@ import { activeFramesOf, stacksOf } from "./active_frames.js";
 import { changingData, type ChangingData } from "./changing_data.js";
 import { prepare } from "./prepare.js";
 import { exclusively } from "./exclusive.js";
-import { outliveForksIfPossible } from "./forks.js";
+import { mostPasses, outliveForksIfPossible } from "./forks.js";
 import { restoreWith, type Restore } from "./repairs.js";
 import { recoverAll } from "./recover.js";
 import { rollBackTo, type RollbackTarget } from "./rollback.js";
@@ -46,7 +46,6 @@ import { planStage, planUpdate, type UpdatePlan } from "./update_plan.js";
 
 /** For how long new processes of a tree are run after. */
 const treePatienceMs = 15_000;
-const mostRecoveries = 50;
 
 function checkPatience(deadline: number): void {
   if (Date.now() < deadline) return;
@@ -263,7 +262,7 @@ export class EngineSession implements Session {
       await this.finishStep(batch, step);
       return batch.activated;
     } catch (error) {
-      await batch.undo();
+      await batch.undo(null);
       throw error;
     }
   }
@@ -348,9 +347,8 @@ export class EngineSession implements Session {
       {
         restore: this.restore,
         data: this.data,
-        outliveForks: async (process) => {
-          if (!wantsTree) return;
-          await this.withTracer((tracer) => outliveForksIfPossible(tracer, process));
+        outliveForks: async (processes) => {
+          if (wantsTree) await this.outliveForks(processes);
         },
       },
       this.onEvent,
@@ -389,17 +387,20 @@ export class EngineSession implements Session {
   private async recoverAlone(): Promise<OperationResult> {
     const means = { restore: this.restore, data: this.data };
     const decided = new Map<string, boolean>();
+    const once = (): Promise<OperationResult> =>
+      recoverAll(this.scopeOf("tree"), this.modules, means, decided, this.onEvent);
     const pids = new Set<number>();
-    for (let pass = 0; ; pass++) {
-      const members = this.scopeOf("tree");
-      const found = await recoverAll(members, this.modules, means, decided, this.onEvent);
-      const ended = found.result === "skipped" || pass === mostRecoveries;
-      if (ended && pids.size === 0) return found;
-      if (found.result === "done") for (const pid of found.pids) pids.add(pid);
-      if (ended) return { ...found, result: "done", pids: [...pids] };
-      for (const member of members)
-        await whileAlive(member, () => this.withTracer((t) => outliveForksIfPossible(t, member)));
+    let found = await once();
+    for (let pass = 0; found.result === "done" && pass < mostPasses; pass++) {
+      for (const pid of found.pids) pids.add(pid);
+      await this.outliveForks(this.members);
+      found = await once();
     }
+    return pids.size === 0 ? found : { ...found, result: "done", pids: [...pids] };
+  }
+
+  private outliveForks(processes: readonly TargetProcess[]): Promise<void> {
+    return outliveForksIfPossible(processes, (work) => this.withTracer(work));
   }
 
   async complete(

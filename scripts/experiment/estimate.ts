@@ -13,6 +13,9 @@ export interface Estimate {
   readonly to: number;
 }
 
+/** With fewer ratios no interval has that confidence. */
+export const fewestForConfidence = 6;
+
 /** 97.5 % of a normal distribution lie below so many standard deviations. */
 const normal975 = 1.96;
 

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Built, LiveSession, RunningServer, ServerCase, UpdateFiles } from "./case.js";
 import { comparePairs, type Comparison } from "./compare.js";
+import { fewestForConfidence } from "./estimate.js";
 import { Load, type PhaseFigures } from "./load.js";
 import { memoryOf } from "./processes.js";
 import { Operator, together, type Applied } from "./update.js";
@@ -175,10 +176,10 @@ async function runUnderLoad<S extends RunningServer>(
 /** Of what the comparison is to show. */
 const mostSlowdown = 0.01;
 
-function problemsIn({ failed, throughput }: Comparison): readonly string[] {
+function problemsIn({ failed, pairs, throughput }: Comparison): readonly string[] {
   const problems: string[] = [];
   if (failed > 0) problems.push(`${failed} requests failed in the pairs`);
-  if (throughput.to < 1 - mostSlowdown) {
+  if (pairs >= fewestForConfidence && throughput.to < 1 - mostSlowdown) {
     const least = ((1 - throughput.to) * 100).toFixed(1);
     problems.push(
       `beside the new version's build, the updated server is slower by ${least} % at least`,

@@ -1,8 +1,6 @@
 /*
- * A thread that forks again and again, which takes long: much memory in small pages. Each of its children lives for a moment, and
- * is waited for.
- *
- *   --ballast=MB   default 256
+ * A thread that forks again and again, which takes long: much memory in small pages. Each of its children lives for
+ * a moment, and is waited for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,8 @@
 #include <unistd.h>
 
 #include "target.h"
+
+enum { BALLAST = 256 << 20 };
 
 TARGET_COUNTER(forks_begun, "forks_begun")
 TARGET_COUNTER(forks_done, "forks_done")
@@ -33,10 +33,9 @@ static void *forker(void *argument) {
 
 int main(int argc, char **argv) {
   target_begin(argc, argv);
-  size_t size = (size_t)target_option_number("ballast", 256) << 20;
-  char *ballast = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (ballast == MAP_FAILED || madvise(ballast, size, MADV_NOHUGEPAGE) != 0) abort();
-  memset(ballast, 1, size);
+  char *ballast = mmap(NULL, BALLAST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (ballast == MAP_FAILED || madvise(ballast, BALLAST, MADV_NOHUGEPAGE) != 0) abort();
+  memset(ballast, 1, BALLAST);
   target_thread(forker, NULL);
   return target_serve();
 }

@@ -255,14 +255,11 @@ test("blocking system calls notice nothing", async () => {
     await inspect(target.pid, async (look) => {
       const somewhere = look.maps().find((m) => m.permissions.startsWith("rw"));
       if (somewhere === undefined) throw new Error("no memory");
-      let held = 0;
       for (let round = 0; round < 40; round++) {
         const moment = await look.readTogether([{ address: somewhere.start, length: 64 }]);
-        // On a busy machine a thread may not stop in time now and then.
-        if (moment.held) held++;
+        assert.ok(moment.held);
         await sleep(5);
       }
-      assert.ok(held > 20, `held ${held} times of 40`);
     });
   });
 });
