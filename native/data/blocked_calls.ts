@@ -39,7 +39,7 @@ const interruptible: ReadonlyMap<number, readonly Out[]> = new Map([
   [441, awaited], // epoll_pwait2
 ]);
 
-interface BlockedCall {
+export interface BlockedCall {
   readonly tid: number;
   readonly number: number;
   readonly words: readonly bigint[];
@@ -47,7 +47,7 @@ interface BlockedCall {
 }
 
 /** What a thread waits in (proc(5), /proc/PID/syscall); `running`, or `null` for one that has ended. */
-function blockedCallOf(pid: number, tid: number): BlockedCall | "running" | null {
+export function blockedCallOf(pid: number, tid: number): BlockedCall | "running" | null {
   const text = readTaskFile(pid, tid, "syscall");
   if (text === null) return null;
   const [first = "", ...words] = text.trim().split(" ");

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { addon, type TracerHandle } from "../addon/addon.js";
+import { blockedCallOf } from "../data/blocked_calls.js";
 import { codeOf } from "../process/modules.js";
 import { listThreads, readTaskFile } from "../process/proc.js";
 import { windowLimitUs, type PrepareMetrics } from "./prepare.js";
@@ -22,10 +23,10 @@ const clone3 = 435;
 const cloneVm = 0x100n;
 
 function copiesMemory(process: TargetProcess, tid: number): boolean {
-  // proc(5): the number and the arguments, in words; "running" otherwise.
-  const words = (readTaskFile(process.pid, tid, "syscall") ?? "").split(" ");
-  const first = BigInt(words[1] ?? 0);
-  switch (Number(words[0])) {
+  const call = blockedCallOf(process.pid, tid);
+  if (call === null || call === "running") return false;
+  const first = call.words[0] ?? 0n;
+  switch (call.number) {
     case fork:
       return true;
     case clone:
