@@ -12,26 +12,52 @@ struct table {
   struct page **buckets;
   size_t size; /* a power of two; 0: none */
 };
-static struct table table, outgrown;
-static size_t emptied; /* buckets of the outgrown one, from the first on */
+struct tables {
+  struct table now, outgrown;
+  size_t emptied; /* buckets of the outgrown one, from the first on */
+};
+static struct tables tables;
 static size_t pages;
 enum { MOVED_AT_ONCE = 16 };
+
+/*
+ * A sequence lock (Boehm, "Can seqlocks get along with programming language memory models?", 2012). Readers may come
+ * upon what was given back, so that nothing of it is ever unmapped; they follow no pointer before they have seen that
+ * it was read while nothing changed.
+ */
+static uint32_t version;
+
+static void change(void) {
+  __atomic_store_n(&version, version + 1, __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void changed(void) { __atomic_store_n(&version, version + 1, __ATOMIC_RELEASE); }
+
+uint32_t map_version(void) { return __atomic_load_n(&version, __ATOMIC_ACQUIRE); }
+
+int map_holds(uint32_t since) {
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  return (since & 1) == 0 && __atomic_load_n(&version, __ATOMIC_RELAXED) == since;
+}
 
 static size_t bucket_in(const struct table *which, uint64_t number) {
   return (number * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (which->size - 1);
 }
 
 /** The first of the pages among which the one of this number is, if there is any. */
-static struct page **bucket_of(uint64_t number) {
-  if (outgrown.size > 0) {
-    size_t before = bucket_in(&outgrown, number);
-    if (before >= emptied) return &outgrown.buckets[before];
+static struct page **bucket_among(const struct tables *all, uint64_t number) {
+  if (all->outgrown.size > 0) {
+    size_t before = bucket_in(&all->outgrown, number);
+    if (before >= all->emptied) return &all->outgrown.buckets[before];
   }
-  return &table.buckets[bucket_in(&table, number)];
+  return &all->now.buckets[bucket_in(&all->now, number)];
 }
 
+static struct page **bucket_of(uint64_t number) { return bucket_among(&tables, number); }
+
 static struct page *find(uint64_t number) {
-  if (table.size == 0) return NULL;
+  if (tables.now.size == 0) return NULL;
   struct page *page = *bucket_of(number);
   while (page != NULL && page->number != number) page = page->next;
   return page;
@@ -45,26 +71,25 @@ static void put(struct page **bucket, struct page *page) {
 }
 
 static int grow(void) {
-  size_t size = table.size == 0 ? 1024 : table.size * 2;
+  size_t size = tables.now.size == 0 ? 1024 : tables.now.size * 2;
   struct page **buckets = pages_allocate(size * sizeof *buckets);
   if (buckets == NULL) return -1;
-  outgrown = table;
-  emptied = 0;
-  table = (struct table){buckets, size};
+  tables = (struct tables){{buckets, size}, tables.now, 0};
   return 0;
 }
 
 /* Some buckets a page: the outgrown table is empty long before the larger one is full. */
 static void go_on_growing(void) {
-  for (int i = 0; i < MOVED_AT_ONCE && outgrown.size > 0; i++) {
-    for (struct page *page = outgrown.buckets[emptied], *next; page != NULL; page = next) {
+  for (int i = 0; i < MOVED_AT_ONCE && tables.outgrown.size > 0; i++) {
+    struct table *from = &tables.outgrown;
+    for (struct page *page = from->buckets[tables.emptied], *next; page != NULL; page = next) {
       next = page->next;
-      put(&table.buckets[bucket_in(&table, page->number)], page);
+      put(&tables.now.buckets[bucket_in(&tables.now, page->number)], page);
     }
-    outgrown.buckets[emptied] = NULL;
-    if (++emptied < outgrown.size) continue;
-    pages_release(outgrown.buckets, outgrown.size * sizeof *outgrown.buckets);
-    outgrown = (struct table){NULL, 0};
+    from->buckets[tables.emptied] = NULL;
+    if (++tables.emptied < from->size) continue;
+    pages_empty(from->buckets, from->size * sizeof *from->buckets);
+    *from = (struct table){NULL, 0};
   }
 }
 
@@ -72,7 +97,7 @@ static struct page *make(uint64_t number) {
   struct page *page = find(number);
   if (page != NULL) return page;
   go_on_growing();
-  if (pages >= table.size && grow() < 0) return NULL;
+  if (pages >= tables.now.size && grow() < 0) return NULL;
   page = heap_allocate(&heap, sizeof *page);
   if (page == NULL) return NULL;
   page->number = number;
@@ -180,7 +205,7 @@ static long enter(struct object *object, unsigned side) {
   return 0;
 }
 
-long map_add(uint32_t number, uint64_t old_at, uint64_t new_at, struct object **result) {
+static long add(uint32_t number, uint64_t old_at, uint64_t new_at, struct object **result) {
   struct object *object = heap_allocate(&heap, sizeof *object);
   if (object == NULL) return POLUS_FAULT_MEMORY;
   object->at[POLUS_OLD] = old_at;
@@ -204,7 +229,15 @@ long map_add(uint32_t number, uint64_t old_at, uint64_t new_at, struct object **
   return 0;
 }
 
+long map_add(uint32_t number, uint64_t old_at, uint64_t new_at, struct object **result) {
+  change();
+  long fault = add(number, old_at, new_at, result);
+  changed();
+  return fault;
+}
+
 void map_remove(struct object *object) {
+  change();
   struct item *item = &items[object->item];
   if (object->previous != NULL) object->previous->next = object->next;
   else item->first = object->next;
@@ -213,4 +246,51 @@ void map_remove(struct object *object) {
   erase(object, POLUS_OLD, last_page(object, POLUS_OLD));
   erase(object, POLUS_NEW, last_page(object, POLUS_NEW));
   heap_release(&heap, object, sizeof *object);
+  changed();
+}
+
+/* For readers beside a change. */
+#define SEEN(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+
+/** Says in `*result` which page it is, NULL for none, unless it returns 0: something has changed. */
+static int sight_page(uint32_t since, uint64_t number, struct page **result) {
+  const struct tables all = {
+    {SEEN(tables.now.buckets), SEEN(tables.now.size)},
+    {SEEN(tables.outgrown.buckets), SEEN(tables.outgrown.size)},
+    SEEN(tables.emptied),
+  };
+  if (!map_holds(since)) return 0;
+  struct page *page = all.now.size == 0 ? NULL : SEEN(*bucket_among(&all, number));
+  while (map_holds(since)) {
+    if (page == NULL || SEEN(page->number) == number) return *result = page, 1;
+    page = SEEN(page->next);
+  }
+  return 0;
+}
+
+int map_sight(uint32_t since, uint64_t address, uint32_t index, struct sighting *result) {
+  struct page *page;
+  if (!sight_page(since, address / PAGE_SIZE, &page)) return -1;
+  if (page == NULL) return map_holds(since) ? 0 : -1;
+  const struct page seen = {.copies = SEEN(page->copies), .count = SEEN(page->count)};
+  if (!map_holds(since)) return -1;
+  uint32_t at = first_copy(&seen, address) + index;
+  if (at >= seen.count || SEEN(seen.copies[at].at) != address) return map_holds(since) ? 0 : -1;
+  const struct object *object = SEEN(seen.copies[at].object);
+  result->side = SEEN(seen.copies[at].side);
+  if (!map_holds(since)) return -1;
+  result->at[POLUS_OLD] = SEEN(object->at[POLUS_OLD]);
+  result->at[POLUS_NEW] = SEEN(object->at[POLUS_NEW]);
+  result->item = SEEN(object->item);
+  return map_holds(since) ? 1 : -1;
+}
+
+int map_may_know(const void *at, size_t size) {
+  uint32_t since = map_version();
+  uint64_t first = (uint64_t)at / PAGE_SIZE, last = ((uint64_t)at + (size == 0 ? 0 : size - 1)) / PAGE_SIZE;
+  for (uint64_t number = first; number <= last; number++) {
+    struct page *page;
+    if (!sight_page(since, number, &page) || page != NULL) return 1;
+  }
+  return !map_holds(since);
 }

@@ -1,4 +1,8 @@
-/* Which objects lie where: items, objects, and the pages that hold their copies. Under the lock only. */
+/*
+ * Which objects lie where: items, objects, and the pages that hold their copies. Under the lock only, but for what is
+ * said to be for everybody: what a program calls for each of its calls, with or without an update to complete, must
+ * not block signals first, which takes two system calls.
+ */
 #ifndef POLUS_MAP_H
 #define POLUS_MAP_H
 
@@ -72,6 +76,27 @@ const struct copy *copies_at(uint64_t address, uint32_t *count);
 
 /** The object that has a copy at exactly this address, and its side; NULL. */
 struct object *object_at(uint64_t address, unsigned *side);
+
+/** For everybody: a number that is even, and another one with each change of what is known; odd while it changes. */
+uint32_t map_version(void);
+
+/** For everybody: whether nothing has changed since, so that all that was seen held together. */
+int map_holds(uint32_t version);
+
+/** A copy that begins at an address, of an object. */
+struct sighting {
+  uint64_t at[2]; /* by side */
+  uint32_t item, side;
+};
+
+/**
+ * For everybody: the `index`th of the copies that begin at exactly this address, the newest first. Returns 1, 0 where
+ * there are no more of them, or -1 if something has changed since `version`.
+ */
+int map_sight(uint32_t version, uint64_t address, uint32_t index, struct sighting *result);
+
+/** For everybody: 0 if it is certain that no object is known on any page of these bytes. */
+int map_may_know(const void *at, size_t size);
 
 /** Makes a new object known. 0, or a polus_fault; then nothing has changed. */
 long map_add(uint32_t item, uint64_t old_at, uint64_t new_at, struct object **result);

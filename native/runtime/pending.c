@@ -23,7 +23,7 @@ static struct {
   size_t size, used;
 } freed;
 
-int pending_any(void) { return queue.first != NULL; }
+int pending_any(void) { return __atomic_load_n(&queue.first, __ATOMIC_ACQUIRE) != NULL; }
 
 int pending_add(long item, void *object) {
   struct block *last = queue.last;

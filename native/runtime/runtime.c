@@ -224,7 +224,15 @@ void polus_runtime_visit(void *object, void *context) {
   if (status->fault == 0) status->fault = POLUS_FAULT_MEMORY;
 }
 
+/* The usual case: what is freed is an object of the program's that is none of ours. */
+static int surely_unknown(const void *known) {
+  struct sighting one;
+  /* What waits to be made known leaves that state after it is known. */
+  return !pending_any() && map_sight(map_version(), (uint64_t)known, 0, &one) == 0;
+}
+
 long polus_runtime_remove(void *known) {
+  if (surely_unknown(known)) return 0;
   uint64_t mask = lock_enter();
   long found = 0;
   pending_freed(known);
@@ -234,6 +242,7 @@ long polus_runtime_remove(void *known) {
 }
 
 void *polus_runtime_disown(void *known) {
+  if (surely_unknown(known)) return known;
   unsigned side;
   uint64_t mask = lock_enter();
   uint64_t own = (uint64_t)known;
@@ -249,6 +258,7 @@ void *polus_runtime_disown(void *known) {
 }
 
 void polus_runtime_forget(const void *at, size_t size) {
+  if (!map_may_know(at, size)) return;
   uint64_t start = (uint64_t)at, end = start + size;
   uint64_t mask = lock_enter();
   for (uint64_t number = start / PAGE_SIZE; size > 0 && number <= (end - 1) / PAGE_SIZE; number++) {
@@ -485,6 +495,7 @@ static int is_concerned(const struct page *page) {
 static long any_page(const void *at, size_t size, int (*of)(const struct page *)) {
   uint64_t first = (uint64_t)at / PAGE_SIZE, last = ((uint64_t)at + (size == 0 ? 0 : size - 1)) / PAGE_SIZE;
   long result = 0;
+  if (!map_may_know(at, size)) return 0;
   uint64_t mask = lock_enter();
   for (uint64_t number = first; number <= last && !result; number++) {
     const struct page *page = page_of(number * PAGE_SIZE);

@@ -41,12 +41,20 @@ test("a hundred updates and rollbacks in turn, a child forked in every third", (
   assert.ok((found["traps"] ?? 0) > 100_000, JSON.stringify(found));
 });
 
-test("shadow fields: readers without a lock find what is there, and nothing else", () => {
-  const shadow = buildRuntimeProgram("shadow");
-  const { status, signal, stdout, stderr } = runWithRuntime(shadow, ["4"], 60_000);
-  assert.is(stderr, "");
-  assert.is(signal, null);
-  assert.is(status, 0, stdout);
-});
+for (const [name, what] of [
+  ["shadow", "shadow fields: readers without a lock find what is there, and nothing else"],
+  ["lookup", "objects are looked up without a lock or a system call while others come and go"],
+] as const) {
+  test(what, () => {
+    const { status, signal, stdout, stderr } = runWithRuntime(
+      buildRuntimeProgram(name),
+      ["4"],
+      60_000,
+    );
+    assert.is(stderr, "");
+    assert.is(signal, null);
+    assert.is(status, 0, stdout);
+  });
+}
 
 test.run();
