@@ -399,6 +399,18 @@ export interface Addon {
     number: number,
     sp: bigint,
   ): Promise<boolean>;
+  /**
+   * Has the call that a thread is blocked in made again at `runtime`, the address of `polus_blocked`
+   * (polus_runtime.h); false: it was in no such call, not with that stack pointer, or its stack has no room.
+   */
+  tracerMoveCall(
+    tracer: TracerHandle,
+    target: TargetHandle,
+    tid: number,
+    number: number,
+    sp: bigint,
+    runtime: bigint,
+  ): Promise<boolean>;
   /** All ranges while all threads are held; see moment.h. `null` where not all of a range is readable. */
   tracerReadTogether(
     tracer: TracerHandle,

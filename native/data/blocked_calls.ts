@@ -1,35 +1,49 @@
 /**
  * Threads that wait in a system call which will write to memory that is about to be guarded: the kernel would answer
  * EFAULT. Calls that may fail with EINTR at any time do so, and come again through the hook, which gives the kernel
- * other memory.
+ * other memory; other calls are made again by the runtime, at once.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { addon, type TracerHandle } from "../addon/addon.js";
+import { addon, type TargetHandle, type TracerHandle } from "../addon/addon.js";
 import { listThreads, readTaskFile } from "../process/proc.js";
 import { onTarget, type TargetProcess } from "../session/target_process.js";
 
 const mostLooks = 50;
 const lookAgainMs = 2;
 
-/** An argument that points to what is written. */
+/** Bytes that a call writes. */
 interface Out {
-  readonly argument: number;
-  readonly size: (words: readonly bigint[]) => number;
+  readonly at: bigint;
+  readonly size: number;
 }
 
-const itemsOf =
-  (count: number, size: number) =>
-  (words: readonly bigint[]): number =>
-    Math.max(0, Number(BigInt.asIntN(32, words[count] ?? 0n))) * size;
-const polled: readonly Out[] = [{ argument: 0, size: itemsOf(1, 8) }];
-const selected: readonly Out[] = [1, 2, 3].map((argument) => ({ argument, size: () => 128 }));
-const awaited: readonly Out[] = [{ argument: 1, size: itemsOf(2, 12) }];
+/** What a call writes, by its arguments. */
+type Writes = (words: readonly bigint[], target: TargetHandle) => readonly Out[];
+
+const word = (words: readonly bigint[], argument: number): bigint => words[argument] ?? 0n;
+const int = (words: readonly bigint[], argument: number): number =>
+  Math.max(0, Number(BigInt.asIntN(32, word(words, argument))));
+
+const items =
+  (argument: number, count: number, size: number): Writes =>
+  (words) => [{ at: word(words, argument), size: int(words, count) * size }];
+const fixed =
+  (...outs: readonly (readonly [argument: number, size: number])[]): Writes =>
+  (words) =>
+    outs.map(([argument, size]) => ({ at: word(words, argument), size }));
+/** Of a length that is too much by far the kernel takes a part (read(2)). */
+const most = 0x7ffff000n;
+const buffer = (at: bigint, size: bigint): Out => ({ at, size: Number(size < most ? size : most) });
+
+const polled = items(0, 1, 8);
+const selected = fixed([1, 128], [2, 128], [3, 128]);
+const awaited = items(1, 2, 12);
 
 const poll = 7;
 const restartSyscall = 219;
 
 /** Never restarted after a signal (signal(7)), so that every program has to take EINTR from them. */
-const interruptible: ReadonlyMap<number, readonly Out[]> = new Map([
+const interruptible: ReadonlyMap<number, Writes> = new Map([
   [poll, polled],
   [271, polled], // ppoll
   [23, selected], // select
@@ -37,6 +51,61 @@ const interruptible: ReadonlyMap<number, readonly Out[]> = new Map([
   [232, awaited], // epoll_wait
   [281, awaited], // epoll_pwait
   [441, awaited], // epoll_pwait2
+  [128, fixed([1, 128])], // rt_sigtimedwait
+]);
+
+const vectorSize = 16;
+const mostVectors = 1024;
+const messageSize = 56;
+
+/** An array of struct iovec (readv(2)). */
+function vectors(target: TargetHandle, at: bigint, count: number): readonly Out[] {
+  const bytes = addon.readMemorySome(target, at, Math.min(count, mostVectors) * vectorSize);
+  const outs: Out[] = [];
+  for (let from = 0; from + vectorSize <= bytes.length; from += vectorSize)
+    outs.push(buffer(bytes.readBigUInt64LE(from), bytes.readBigUInt64LE(from + 8)));
+  return outs;
+}
+
+/** A struct msghdr and what it leads to (recvmsg(2)). */
+const message: Writes = (words, target) => {
+  const at = word(words, 1);
+  const bytes = addon.readMemorySome(target, at, messageSize);
+  if (bytes.length < messageSize) return [];
+  return [
+    { at, size: messageSize },
+    { at: bytes.readBigUInt64LE(0), size: bytes.readUInt32LE(8) },
+    ...vectors(target, bytes.readBigUInt64LE(16), Number(bytes.readBigUInt64LE(24) & 0xffffn)),
+    buffer(bytes.readBigUInt64LE(32), bytes.readBigUInt64LE(40)),
+  ];
+};
+
+/** A socket address, and the 32 bits that say how much room it has. */
+const addressed =
+  (argument: number): Writes =>
+  (words, target) => {
+    const length = word(words, argument + 1);
+    const size = length === 0n ? Buffer.alloc(0) : addon.readMemorySome(target, length, 4);
+    return [
+      { at: length, size: 4 },
+      { at: word(words, argument), size: size.length < 4 ? 0 : size.readUInt32LE() },
+    ];
+  };
+const addressOf = addressed(4);
+
+/** Restarted after a signal, so that a program need not expect that they fail: those that `polus_blocked` makes. */
+const restarted: ReadonlyMap<number, Writes> = new Map<number, Writes>([
+  [0, (words) => [buffer(word(words, 1), word(words, 2))]], // read
+  [19, (words, target) => vectors(target, word(words, 1), int(words, 2))], // readv
+  [
+    45, // recvfrom
+    (words, target) => [buffer(word(words, 1), word(words, 2)), ...addressOf(words, target)],
+  ],
+  [47, message], // recvmsg
+  [43, addressed(1)], // accept
+  [288, addressed(1)], // accept4
+  [61, fixed([1, 4], [3, 144])], // wait4
+  [247, fixed([2, 128])], // waitid
 ]);
 
 export interface BlockedCall {
@@ -61,28 +130,40 @@ export function blockedCallOf(pid: number, tid: number): BlockedCall | "running"
 }
 
 /**
- * Ends each call of the kind whose memory `concerns` us, until every thread was seen in another, or does nothing but
- * run. What begins meanwhile must be given other memory.
+ * Ends each call of the kind whose memory `concerns` us, or has the runtime make it, until every thread was seen in
+ * another, or does nothing but run. What begins meanwhile must be given other memory.
+ * @param again where the runtime makes a call again; `null`: it does not
  */
 export async function endBlockedCalls(
   tracer: TracerHandle,
   process: TargetProcess,
+  again: bigint | null,
   concerns: (at: bigint, size: number) => Promise<boolean>,
 ): Promise<void> {
   const { pid, handle } = process;
-  const isConcerned = async ({ number, words }: BlockedCall): Promise<boolean> => {
-    for (const { argument, size } of interruptible.get(number) ?? []) {
-      const at = words[argument] ?? 0n;
-      if (at !== 0n && size(words) > 0 && (await concerns(at, size(words)))) return true;
-    }
+  const areConcerned = async (outs: readonly Out[]): Promise<boolean> => {
+    for (const { at, size } of outs)
+      if (at !== 0n && size > 0 && (await concerns(at, size))) return true;
     return false;
   };
+  const moved = new Set<number>();
+  /** False: it was changed, or is about to be in another call. */
   const settles = async (tid: number): Promise<boolean> => {
     const call = blockedCallOf(pid, tid);
     // One that runs may be about to go on with a call that we have interrupted ourselves.
     if (call === "running") return false;
-    if (call === null || !(await isConcerned(call))) return true;
-    await onTarget(pid, () => addon.tracerEndCall(tracer, handle, tid, call.number, call.sp));
+    if (call === null) return true;
+    const { number, words, sp } = call;
+    const ends = interruptible.get(number);
+    const mayMove = again !== null && !moved.has(tid);
+    const writes = ends ?? (mayMove ? restarted.get(number) : undefined);
+    if (writes === undefined || !(await areConcerned(writes(words, handle)))) return true;
+    if (ends !== undefined || again === null)
+      await onTarget(pid, () => addon.tracerEndCall(tracer, handle, tid, number, sp));
+    else if (
+      await onTarget(pid, () => addon.tracerMoveCall(tracer, handle, tid, number, sp, again))
+    )
+      moved.add(tid);
     addon.faultPoint();
     return false;
   };

@@ -174,7 +174,10 @@ export class RuntimeCalls {
     await this.call("polus_runtime_begin", what, [BigInt(set), BigInt(from)]);
     if (exportedSymbol(this.runtime, "polus_runtime_ready") !== null) {
       await this.inSlices("polus_runtime_ready", set, what);
-      await endBlockedCalls(this.tracer, this.process, (at, size) => this.concerns(at, size));
+      const again = exportedSymbol(this.runtime, "polus_blocked");
+      await endBlockedCalls(this.tracer, this.process, again, (at, size) =>
+        this.concerns(at, size),
+      );
     }
     await this.finish(set, what);
   }

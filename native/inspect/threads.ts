@@ -1,6 +1,6 @@
 /** The threads of a process, as /proc tells. */
 import type { ThreadInfo } from "../inspection.js";
-import { listThreads, readTaskFile, readThreadName } from "../process/proc.js";
+import { listThreads, readTaskFile, readTaskStat, readThreadName } from "../process/proc.js";
 
 /** Ticks of /proc/PID/stat are hundredths of a second on x86-64 (USER_HZ). */
 const nanosecondsPerTick = 10_000_000n;
@@ -9,20 +9,15 @@ const nanosecondsPerTick = 10_000_000n;
 export function threadsOf(pid: number): ThreadInfo[] {
   const threads: ThreadInfo[] = [];
   for (const tid of listThreads(pid)) {
-    const stat = readTaskFile(pid, tid, "stat");
+    const stat = readTaskStat(pid, tid);
     if (stat === null) continue;
-    // The name may hold anything: fields count from the last parenthesis (proc(5)).
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     // Nanoseconds where the kernel keeps scheduler statistics, else ticks of user and system time.
     const exact = /^([0-9]+) /.exec(readTaskFile(pid, tid, "schedstat") ?? "")?.[1];
     threads.push({
       tid,
       name: readThreadName(pid, tid),
-      state: fields[0] ?? "X",
-      cpuTime:
-        exact === undefined
-          ? (BigInt(fields[11] ?? 0) + BigInt(fields[12] ?? 0)) * nanosecondsPerTick
-          : BigInt(exact),
+      state: stat.state,
+      cpuTime: exact === undefined ? stat.ticks * nanosecondsPerTick : BigInt(exact),
     });
   }
   return threads;

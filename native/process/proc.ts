@@ -24,12 +24,16 @@ function read(path: string): string | null {
   }
 }
 
+/** What follows the name, from the state on (field 3); the name may hold anything. */
+function statFields(text: string): string[] {
+  return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
 /** `null`: there is no such process. */
 export function readStat(pid: number): ProcessStat | null {
   const text = read(`/proc/${pid}/stat`);
   if (text === null) return null;
-  // The name may hold anything: fields count from the last parenthesis.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields(text);
   return {
     state: fields[0] ?? "X",
     parent: Number(fields[1] ?? 0),
@@ -98,6 +102,24 @@ export function readTaskFile(pid: number, tid: number, file: string): string | n
   } catch {
     return null;
   }
+}
+
+/** Of /proc/PID/task/TID/stat (proc(5)). */
+export interface TaskStat {
+  readonly state: string;
+  /** User and system time, in clock ticks. */
+  readonly ticks: bigint;
+}
+
+/** `null` for a thread that has ended. */
+export function readTaskStat(pid: number, tid: number): TaskStat | null {
+  const text = readTaskFile(pid, tid, "stat");
+  if (text === null) return null;
+  const fields = statFields(text);
+  return {
+    state: fields[0] ?? "X",
+    ticks: BigInt(fields[11] ?? 0) + BigInt(fields[12] ?? 0),
+  };
 }
 
 /** Empty for a thread that has ended. */

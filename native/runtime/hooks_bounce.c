@@ -3,8 +3,11 @@
  * signal, and a call that is made again may have lost what it had fetched. So where such memory is guarded,
  * the call gets other memory, and what it has written is stored as a caught store would be.
  */
-#include "hooks.h"
+#include "bounce.h"
+#include "lock.h"
 #include "memory.h"
+#include "syscalls.h"
+#include "vectors.h"
 
 enum kind {
   NOTHING = 0,
@@ -197,7 +200,25 @@ static void vectors_instead(struct bounced *all, struct vector *to, const struct
 /** As many vectors as there are buffers at most: a call may fill fewer than it was given. */
 static uint64_t fitting(uint64_t count) { return count < MOST_BUFFERS - 2 ? count : MOST_BUFFERS - 2; }
 
-static long bounce_message(enum hook_number number, const long a[6]) {
+static long make(struct way way, long a, long b, long c, long d, long e, long f) {
+  return way.number == -1 ? previous_of(way.hook)(a, b, c, d, e, f) : POLUS_CALL(way.number, a, b, c, d, e, f);
+}
+
+/* A system call leaves the vector registers alone, as a function of the C library need not. */
+static void give_back_by(struct way way, struct bounced *all) {
+  struct vectors vectors;
+  if (way.number == -1) {
+    give_back(all);
+    return;
+  }
+  uint64_t mask = lock_enter();
+  vectors_enter(&vectors);
+  give_back(all);
+  vectors_leave(&vectors);
+  lock_leave(mask);
+}
+
+static long bounce_message(struct way way, const long a[6]) {
   struct message *original = (struct message *)a[1];
   struct bounced all = {.count = 0};
   struct vector vectors[MOST_BUFFERS];
@@ -207,8 +228,8 @@ static long bounce_message(enum hook_number number, const long a[6]) {
   message.vectors = vectors;
   message.name = instead(&all, original->name, original->name_size);
   message.control = instead(&all, original->control, original->control_size);
-  long result = previous_of(number)(a[0], (long)&message, a[2], a[3], a[4], a[5]);
-  give_back(&all);
+  long result = make(way, a[0], (long)&message, a[2], a[3], a[4], a[5]);
+  give_back_by(way, &all);
   if (result < 0) return result;
   message.vectors = original->vectors, message.count = original->count;
   message.name = original->name, message.control = original->control;
@@ -217,13 +238,14 @@ static long bounce_message(enum hook_number number, const long a[6]) {
   return result;
 }
 
-__attribute__((noinline)) static long bounce(enum hook_number number, long a, long b, long c, long d, long e, long f) {
+__attribute__((noinline)) long bounce(struct way way, long a, long b, long c, long d, long e, long f) {
   const long before[6] = {a, b, c, d, e, f};
   long now[6] = {a, b, c, d, e, f};
   struct bounced all = {.count = 0};
   struct vector vectors[MOST_BUFFERS];
-  if (outs[number][0].kind == MESSAGE) return bounce_message(number, before);
-  for (const struct out *out = outs[number]; out < outs[number] + MOST_OUT && out->kind != NOTHING; out++) {
+  const struct out *first = outs[way.hook];
+  if (first->kind == MESSAGE) return bounce_message(way, before);
+  for (const struct out *out = first; out < first + MOST_OUT && out->kind != NOTHING; out++) {
     uint64_t at = (uint64_t)before[out->argument];
     if (out->kind == VECTOR) {
       now[out->by] = (long)fitting((uint64_t)(int)before[out->by]);
@@ -233,16 +255,15 @@ __attribute__((noinline)) static long bounce(enum hook_number number, long a, lo
       now[out->argument] = (long)instead(&all, at, size_of(out, before));
     }
   }
-  long result = previous_of(number)(now[0], now[1], now[2], now[3], now[4], now[5]);
-  give_back(&all);
-  const struct out *first = &outs[number][0];
+  long result = make(way, now[0], now[1], now[2], now[3], now[4], now[5]);
+  give_back_by(way, &all);
   return first->kind == TEXT && result != 0 && result == now[first->argument] ? before[first->argument] : result;
 }
 
 #define BOUNCED(name)                                                                         \
   long polus_hook_##name(long a, long b, long c, long d, long e, long f) {                    \
     if (!nothing_is_guarded() && concerned(HOOK_##name, a, b, c, d, e, f)) {                  \
-      return bounce(HOOK_##name, a, b, c, d, e, f);                                           \
+      return bounce((struct way){HOOK_##name, -1}, a, b, c, d, e, f);                         \
     }                                                                                         \
     return previous_of(HOOK_##name)(a, b, c, d, e, f);                                        \
   }

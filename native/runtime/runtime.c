@@ -515,6 +515,10 @@ long polus_runtime_concerns(const void *at, size_t size) {
 
 void polus_runtime_store(void *at, const void *bytes, size_t size) {
   uint64_t mask = lock_enter();
+  for (uint64_t number = (uint64_t)at / PAGE_SIZE; size > 0 && number <= ((uint64_t)at + size - 1) / PAGE_SIZE; number++) {
+    struct page *page = page_of(number * PAGE_SIZE);
+    if (page != NULL && page->state == PAGE_RETIRED) (void)retired_page_touched(page, (uint64_t)at);
+  }
   (void)coherent_store((uint64_t)at, bytes, size);
   lock_leave(mask);
 }

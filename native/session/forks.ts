@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { addon, type TracerHandle } from "../addon/addon.js";
 import { blockedCallOf } from "../data/blocked_calls.js";
 import { codeOf } from "../process/modules.js";
-import { listThreads, readTaskFile } from "../process/proc.js";
+import { listThreads, readTaskStat } from "../process/proc.js";
 import { windowLimitUs, type PrepareMetrics } from "./prepare.js";
 import { whileAlive, type TargetProcess } from "./target_process.js";
 
@@ -44,8 +44,7 @@ function copiesMemory(process: TargetProcess, tid: number): boolean {
 /** A thread that sleeps in a fork sleeps uninterruptibly; of one that runs nobody knows where it is. */
 function mayFork(process: TargetProcess): boolean {
   return listThreads(process.pid).some((tid) => {
-    const stat = readTaskFile(process.pid, tid, "stat") ?? "";
-    const state = stat.charAt(stat.lastIndexOf(")") + 2);
+    const state = readTaskStat(process.pid, tid)?.state;
     return state === "R" || (state === "D" && copiesMemory(process, tid));
   });
 }

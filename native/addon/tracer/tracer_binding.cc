@@ -307,6 +307,19 @@ Napi::Value EndCall(const Napi::CallbackInfo &info) {
   });
 }
 
+Napi::Value MoveCall(const Napi::CallbackInfo &info) {
+  TargetHandle target = TargetOf(info, 1);
+  pid_t tid = info[2].As<Napi::Number>().Int32Value();
+  uint64_t number = ToCount(info[3], "a system call", 1023);
+  uint64_t sp = ToAddress(info[4], "a stack pointer");
+  uint64_t runtime = ToAddress(info[5], "where it goes on");
+  return TracerOf(info).Run(info.Env(), [=](TracerContext &context) -> Tracer::Settle {
+    bool moved = MoveBlockedCall(*target, GadgetsOf(*target, context), tid, number, sp, runtime, context.table,
+                                 context.timer, context.deadline);
+    return [moved](Napi::Env env) { return Napi::Boolean::New(env, moved); };
+  });
+}
+
 const char *NameOf(CallOutcome::Kind kind) {
   switch (kind) {
     case CallOutcome::Kind::kReturned: return "returned";
@@ -436,6 +449,7 @@ void InitTracer(Napi::Env env, Napi::Object exports) {
   Export<Snapshot>(env, exports, "tracerSnapshot");
   Export<CallOnThread>(env, exports, "tracerCall");
   Export<EndCall>(env, exports, "tracerEndCall");
+  Export<MoveCall>(env, exports, "tracerMoveCall");
   Export<ReadAtOneMoment>(env, exports, "tracerReadTogether");
   Export<WriteAtOneMoment>(env, exports, "tracerWriteTogether");
   Export<ReachFaultPoint>(env, exports, "faultPoint");

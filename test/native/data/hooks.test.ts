@@ -91,7 +91,18 @@ for (const command of commands) {
   });
 }
 
-for (const call of ["poll", "ppoll", "select", "epoll_wait"]) {
+const interrupted = ["poll", "ppoll", "select", "epoll_wait"] as const;
+const madeAgain = [
+  "read",
+  "readv",
+  "recv",
+  "recvmsg",
+  "accept",
+  "accept4",
+  "waitpid",
+  "waitid",
+] as const;
+for (const call of [...interrupted, ...madeAgain]) {
   test(`a thread that waits in ${call} since before the update`, async () => {
     await withTarget(program, { args: [`--waits=${call}`] }, async (target) => {
       await expectClean(target, "wake");
@@ -107,6 +118,39 @@ for (const call of ["poll", "ppoll", "select", "epoll_wait"]) {
     });
   });
 }
+
+for (const call of ["read", "recvmsg"]) {
+  test(`signals while a thread waits in ${call} since before the update`, async () => {
+    await withTarget(program, { args: [`--waits=${call}`] }, async (target) => {
+      for (const signals of [["restart"], ["interrupt"], ["restart", "interrupt", "restart"]]) {
+        for (const signal of signals) await expectClean(target, signal);
+        await withSession(target.pid, (session) => session.apply(boxUpdate()));
+        for (const signal of signals) await expectClean(target, signal);
+        await expectClean(target, "wake");
+        await rollback(target.pid);
+        await expectClean(target, "wake");
+      }
+    });
+  });
+}
+
+test("a thread waits since before an update that is taken back, or completed and taken back, before it wakes up", async () => {
+  await withTarget(program, { args: ["--waits=read"] }, async (target) => {
+    for (let round = 0; round < 3; round++) {
+      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      await rollback(target.pid);
+    }
+    await expectClean(target, "wake");
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await expectClean(target, "leave");
+    await sleep(20);
+    await withSession(target.pid, (session) => session.complete("box"));
+    assert.is(await dataState(target), "complete");
+    await rollback(target.pid);
+    await expectClean(target, "wake");
+    expectUntraced(target);
+  });
+});
 
 test("what the kernel writes at any time is refused beforehand", async () => {
   await withTarget(program, { args: ["--aio"] }, async (target) => {

@@ -18,6 +18,8 @@
  *   unframe       lets it out of there, and write
  *   leave
  *   wake          what --waits=CALL waits for arrives
+ *   restart       a signal arrives meanwhile, whose handler lets the call go on …
+ *   interrupt     … or lets it fail, and be made again
  */
 #include "box.h"
 #include "target.h"
@@ -364,10 +366,10 @@ static void *inside(void *argument) {
 }
 
 /* With --waits=CALL a thread waits in that call for what `wake` writes, and the kernel writes its answer to the box. */
-static int wake_ends[2], event_queue;
+static int wake_ends[2], event_queue, listener;
 static atomic_ulong wakes;
 
-static int wait_in(const char *call) {
+static int wait_in_poll(const char *call) {
   struct pollfd *one = (struct pollfd *)(void *)box.text;
   if (strcmp(call, "select") == 0) {
     fd_set *set = (fd_set *)(void *)&box;
@@ -387,39 +389,152 @@ static int wait_in(const char *call) {
   return result > 0 && (one->revents & POLLIN) == 0 ? 0 : result;
 }
 
-static void *waiter(void *call) {
-  while (target_running()) {
-    int result = wait_in(call);
+static void poll_and_read(const char *call) {
+  char byte;
+  int result;
+  do result = wait_in_poll(call);
+  while (result < 0 && errno == EINTR);
+  done(call, result, 1);
+  done("read", read(wake_ends[0], &byte, 1), 1);
+}
+
+static atomic_ulong interrupted, signalled;
+
+static long read_text(const char *call) {
+  struct iovec part = {box.text, sizeof box.text};
+  struct msghdr text = {.msg_iov = &part, .msg_iovlen = 1};
+  if (strcmp(call, "read") == 0) return read(wake_ends[0], box.text, sizeof box.text);
+  if (strcmp(call, "readv") == 0) return readv(wake_ends[0], &part, 1);
+  if (strcmp(call, "recv") == 0) return recv(wake_ends[0], box.text, sizeof box.text, 0);
+  return recvmsg(wake_ends[0], &text, 0);
+}
+
+static void wait_for_text(const char *call) {
+  long result;
+  while ((result = read_text(call)) < 0 && errno == EINTR) atomic_fetch_add(&interrupted, 1);
+  done(call, result, 1);
+  expect(call, "w");
+}
+
+static void wait_for_peer(const char *call) {
+  socklen_t *size = &box.count;
+  *size = sizeof box.text;
+  struct sockaddr *address = (struct sockaddr *)(void *)box.text;
+  int peer = strcmp(call, "accept") == 0 ? accept(listener, address, size) : accept4(listener, address, size, 0);
+  char byte;
+  done(call, peer >= 0, 1);
+  done("the size of an address", box.count, 8);
+  expect(call, "\1"); /* AF_UNIX */
+  done("read", read(peer, &byte, 1), 1);
+  close(peer);
+}
+
+static void wait_for_child(const char *call) {
+  pid_t child = fork();
+  if (child == 0) {
     char byte;
-    if (result < 0 && errno == EINTR) continue;
-    if (result != 1) target_error(result < 0 ? strerror(errno) : "what the kernel said did not arrive");
-    if (result < 0 || read(wake_ends[0], &byte, 1) != 1) return NULL;
+    close(wake_ends[1]); /* so that it does not outlive its parent */
+    _exit(read(wake_ends[0], &byte, 1) == 1 ? 7 : 8);
+  }
+  if (strcmp(call, "waitid") == 0) {
+    done(call, waitid(P_PID, (id_t)child, (siginfo_t *)(void *)box.text, WEXITED), 0);
+    expect(call, "\x11"); /* SIGCHLD */
+  } else {
+    done(call, waitpid(child, (int *)&box.count, 0), child);
+    done("its status", box.count, 7 << 8);
+    if (check(box.text, 7 << 8) < 0) target_error("its status did not come to the active version");
+  }
+}
+
+static void *waiter(void *call) {
+  static const struct {
+    const char *call;
+    void (*wait)(const char *call);
+  } kinds[] = {
+      {"read", wait_for_text},   {"readv", wait_for_text},   {"recv", wait_for_text},     {"recvmsg", wait_for_text},
+      {"accept", wait_for_peer}, {"accept4", wait_for_peer}, {"waitpid", wait_for_child}, {"waitid", wait_for_child},
+  };
+  void (*wait_once)(const char *) = poll_and_read;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    if (strcmp(call, kinds[i].call) == 0) wait_once = kinds[i].wait;
+  }
+  while (target_running()) {
+    if (wait_once == wait_for_text) memset(box.text, 0, sizeof box.text);
+    wait_once(call);
     atomic_fetch_add(&wakes, 1);
   }
   return NULL;
 }
 
+static pthread_t waiting;
+
 static void start_waiter(const char *call) {
   struct epoll_event event = {.events = EPOLLIN};
-  if (pipe(wake_ends) != 0 || (event_queue = epoll_create1(0)) < 0) abort();
+  int ends = strncmp(call, "recv", 4) == 0 ? socketpair(AF_UNIX, SOCK_STREAM, 0, wake_ends) : pipe(wake_ends);
+  if (ends != 0 || (event_queue = epoll_create1(0)) < 0) abort();
   event.data.fd = wake_ends[0];
   if (epoll_ctl(event_queue, EPOLL_CTL_ADD, wake_ends[0], &event) != 0) abort();
+  if (strncmp(call, "accept", 6) == 0) {
+    /* An address of the kernel's choice (unix(7), autobind). */
+    sa_family_t family = AF_UNIX;
+    listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)(void *)&family, sizeof family) != 0 || listen(listener, 1) != 0) abort();
+  }
   /* Nobody waits for its end: it may come with the program's. */
-  pthread_t thread;
-  if (pthread_create(&thread, NULL, waiter, (void *)(uintptr_t)call) != 0) abort();
-  pthread_detach(thread);
+  if (pthread_create(&waiting, NULL, waiter, (void *)(uintptr_t)call) != 0) abort();
+  pthread_detach(waiting);
 }
 
-static void wake(void) {
-  unsigned long before = atomic_load(&wakes);
-  if (write(wake_ends[1], "w", 1) != 1) abort();
-  for (int i = 0; atomic_load(&wakes) == before; i++) {
+static void on_signal(int number) {
+  (void)number;
+  atomic_fetch_add(&signalled, 1);
+}
+
+static void wait_beyond(const char *what, atomic_ulong *count, unsigned long before) {
+  for (int i = 0; atomic_load(count) == before; i++) {
     if (i == 10000) {
-      target_error("the thread did not wake up");
+      target_error("%s", what);
       return;
     }
     target_sleep_us(1000);
   }
+}
+
+static void send_signal(int flags, bool interrupts) {
+  struct sigaction own = {.sa_handler = on_signal, .sa_flags = flags};
+  unsigned long signals = atomic_load(&signalled), calls = atomic_load(&interrupted);
+  sigaction(SIGUSR1, &own, NULL);
+  pthread_kill(waiting, SIGUSR1);
+  wait_beyond("no signal came", &signalled, signals);
+  if (interrupts) wait_beyond("the call was not interrupted", &interrupted, calls);
+  target_sleep_us(20000);
+  if (atomic_load(&interrupted) - calls != interrupts) target_error("the signal interrupted %lu calls", atomic_load(&interrupted) - calls);
+}
+
+static void restart(void) { send_signal(SA_RESTART, false); }
+static void interrupt(void) { send_signal(0, true); }
+
+/** Where what wakes the thread is written to: a connection that is made for it, or what it has been reading all along. */
+static int connected(void) {
+  if (listener == 0) return wake_ends[1];
+  struct sockaddr_storage address;
+  sa_family_t family = AF_UNIX;
+  socklen_t size = sizeof address;
+  int end = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (getsockname(listener, (struct sockaddr *)&address, &size) != 0 ||
+      bind(end, (struct sockaddr *)(void *)&family, sizeof family) != 0 ||
+      connect(end, (struct sockaddr *)&address, size) != 0) {
+    abort();
+  }
+  return end;
+}
+
+static void wake(void) {
+  unsigned long before = atomic_load(&wakes);
+  int end = connected();
+  if (write(end, "w", 1) != 1) abort();
+  if (listener != 0) close(end);
+  wait_beyond("the thread did not wake up", &wakes, before);
   target_sleep_us(20000); /* it waits again */
 }
 
@@ -434,6 +549,7 @@ static const struct {
     {"random", by_random},     {"poll", by_poll},       {"fork", in_child},    {"blocked", while_blocked},
     {"handler", in_handler},   {"mprotect", by_mprotect}, {"munmap", by_munmap},     {"mremap", by_mremap},   {"altstack", on_altstack}, {"vfork", in_vfork},     {"closed", when_closed},
     {"framed", start_framed}, {"unframe", end_framed}, {"leave", leaving},       {"wake", wake},
+    {"restart", restart},     {"interrupt", interrupt},
 };
 
 static bool command(const char *line, char *reply, size_t size) {

@@ -161,8 +161,15 @@ static void stray(void) {
   CHECK(runtime.control->sets[set].stray == 1 && runtime.control->sets[set].state == POLUS_SET_COHERENT);
   new->limit = 12;
   CHECK(old->limit == 12 && agree(old, new));
+  /* The same by what stores for a system call. */
+  good(runtime.end(set, POLUS_OLD), "end");
+  finish(&runtime, set);
+  long limit = 13;
+  runtime.store((void *)&new->limit, &limit, sizeof limit);
+  CHECK(runtime.control->sets[set].stray == 2 && runtime.control->sets[set].state == POLUS_SET_COHERENT);
+  CHECK(new->limit == 13 && old->limit == 13 && agree(old, new));
   take_back(set);
-  CHECK(old->limit == 12);
+  CHECK(old->limit == 13);
 }
 
 struct narrow {

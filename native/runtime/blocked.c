@@ -1,0 +1,53 @@
+#include "blocked.h"
+
+#include "bounce.h"
+#include "syscalls.h"
+
+void polus_blocked_make(struct blocked *call) __attribute__((visibility("hidden")));
+
+_Static_assert(sizeof(struct blocked) == 15 * 8 && offsetof(struct blocked, rax) == 12 * 8, "as below");
+
+/* The red zone is the program's; below it lies a struct blocked. */
+__asm__(
+    ".pushsection .text\n"
+    ".globl polus_blocked\n.type polus_blocked, @function\n"
+    "  jmp 1f\n" /* as long as `syscall` */
+    "polus_blocked:\n"
+    "  notrack jmp *%rcx\n"
+    "1: lea -128(%rsp), %rsp\n"
+    "  push %rcx\n  pushfq\n"
+    "  push %rax\n  push %rdi\n  push %rsi\n  push %rdx\n  push %r10\n  push %r8\n  push %r9\n"
+    "  push %rbx\n  push %rbp\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
+    "  mov %rsp, %rdi\n  mov %rsp, %rbp\n  and $-16, %rsp\n  cld\n"
+    "  call polus_blocked_make\n"
+    ".globl polus_blocked_return\npolus_blocked_return:\n"
+    "  mov %rbp, %rsp\n"
+    "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbp\n  pop %rbx\n"
+    "  pop %r9\n  pop %r8\n  pop %r10\n  pop %rdx\n  pop %rsi\n  pop %rdi\n  pop %rax\n"
+    "  popfq\n  pop %rcx\n  lea 128(%rsp), %rsp\n"
+    "  notrack jmp *%rcx\n"
+    ".size polus_blocked, . - polus_blocked\n"
+    ".popsection\n");
+
+/* Calls that may block, write into memory, and are made again where nothing has interrupted them (signal(7)). */
+static int hook_of(uint64_t number, enum hook_number *hook) {
+  switch (number) {
+    case SYS_read: return *hook = HOOK_read, 1;
+    case SYS_readv: return *hook = HOOK_readv, 1;
+    case SYS_recvfrom: return *hook = HOOK_recvfrom, 1;
+    case SYS_recvmsg: return *hook = HOOK_recvmsg, 1;
+    case SYS_accept: return *hook = HOOK_accept, 1;
+    case SYS_accept4: return *hook = HOOK_accept4, 1;
+    case SYS_wait4: return *hook = HOOK_wait4, 1;
+    case SYS_waitid: return *hook = HOOK_waitid, 1;
+    default: return 0;
+  }
+}
+
+void polus_blocked_make(struct blocked *call) {
+  enum hook_number hook;
+  long number = (long)call->rax, a = (long)call->rdi, b = (long)call->rsi, c = (long)call->rdx, d = (long)call->r10,
+       e = (long)call->r8, f = (long)call->r9;
+  call->rax = (uint64_t)(hook_of(call->rax, &hook) ? bounce((struct way){hook, number}, a, b, c, d, e, f)
+                                                   : POLUS_CALL(number, a, b, c, d, e, f));
+}
