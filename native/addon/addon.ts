@@ -445,6 +445,8 @@ export interface Addon {
     path: string,
     options: { readonly loadAddress: bigint; readonly root?: string },
   ): ModuleHandle;
+  /** A patch's image, or the runtime's, as it lies in a process: its code and call frame information, no symbols. */
+  openLoadedImage(target: TargetHandle, name: string, base: bigint, size: bigint): ModuleHandle;
   /** Build-id of an ELF file by its section headers, without reading the whole; `null` if they name none. */
   fileBuildId(path: string): string | null;
   moduleInfo(module: ModuleHandle): ModuleInfo;

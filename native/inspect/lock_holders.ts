@@ -51,7 +51,7 @@ export async function borrowable(
   const { threads } = await onMember(target, () =>
     addon.tracerSnapshot(tracer, target.handle, mostStack),
   );
-  const modules = target.modules.map((m) => m.handle);
+  const modules = target.unwindModules;
   const ranked = threads.map((thread) => {
     const { frames, incomplete } = addon.unwind(target.pid, modules, thread, mostFrames);
     const locks = new Set<string>();

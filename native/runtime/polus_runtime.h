@@ -303,12 +303,9 @@ extern POLUS_EXPORT struct polus_hook polus_hooks[];
 /**
  * Where a thread goes on that has been blocked since before its memory was guarded in read, readv, recvfrom, recvmsg,
  * accept, accept4, wait4 or waitid: with all registers as they are at the return of that call but rcx, which says where
- * that is. The engine knows a thread that is still in there by the return address `polus_blocked_return` on its stack;
- * from behind that one on lie the thread's own r15, r14, r13, r12, rbp, rbx and nine other words, of which the last one
- * says where it goes on; 128 bytes higher is its stack pointer.
+ * that is. Call frame information leads through it.
  */
 extern POLUS_EXPORT void polus_blocked(void);
-extern POLUS_EXPORT void polus_blocked_return(void);
 
 /**
  * Clears SIGSEGV and SIGTRAP from the masks of all of the program's handlers: a thread that blocks a signal

@@ -1,10 +1,6 @@
 /** Finds replaced functions that are still on a thread's stack. */
-import {
-  addon,
-  type ModuleHandle,
-  type ThreadSnapshot,
-  type TracerHandle,
-} from "../addon/addon.js";
+import { addon, type ThreadSnapshot, type TracerHandle } from "../addon/addon.js";
+import { runtimeName } from "../data/runtime_file.js";
 import { programSiteOfStub, readSites, type Site } from "../data/site_table.js";
 import type { ActiveFrame, StackFrame, ThreadStack } from "../engine.js";
 import { address } from "../address.js";
@@ -114,7 +110,7 @@ export async function activeCodeOf(
   const { threads, missed } = await onTarget(process.pid, () =>
     addon.tracerSnapshot(tracer, process.handle, mostStack),
   );
-  const modules = handles(process);
+  const modules = process.unwindModules;
   const { runtime } = process.record();
   const sites = runtime === null ? [] : readSites(process.handle, runtime);
   const found: ActiveFrame[] = [];
@@ -163,10 +159,6 @@ export async function activeFramesOf(
   return (await activeCodeOf(tracer, process, oldCode(record, update))).frames;
 }
 
-function handles(process: TargetProcess): ModuleHandle[] {
-  return process.modules.map((m) => m.handle);
-}
-
 /** Stacks of all threads, symbols by the modules and by our own record. */
 export async function stacksOf(
   tracer: TracerHandle,
@@ -175,13 +167,14 @@ export async function stacksOf(
   const { threads, missed } = await onTarget(process.pid, () =>
     addon.tracerSnapshot(tracer, process.handle, mostStack),
   );
-  const modules = handles(process);
+  const modules = process.unwindModules;
+  const record = process.record();
   const stacks = threads.map((thread): ThreadStack => {
     const { frames, incomplete } = addon.unwind(process.pid, modules, thread, mostFrames);
     return {
       tid: thread.tid,
       name: readThreadName(process.pid, thread.tid),
-      frames: frames.map((f) => describe(process, f.pc)),
+      frames: frames.map((f) => describe(process, record, f.pc)),
       incomplete,
     };
   });
@@ -195,8 +188,29 @@ export async function stacksOf(
   return stacks;
 }
 
-function describe(process: TargetProcess, pc: bigint): StackFrame {
+/** What polus has loaded: the functions of patches that replace others, and the rest by whose it is. */
+function describeImage(record: TargetRecord, pc: bigint): StackFrame | null {
+  const image = record.images.find(({ base, size }) => pc >= base && pc < base + size);
+  if (image === undefined) return null;
+  const patch = record.updates
+    .flatMap((u) => u.patches)
+    .findLast(({ digest }) => digest === image.digest);
+  const code = patch && newCode(record, patch).find(({ start, end }) => pc >= start && pc < end);
+  const isRuntime = image.digest === record.runtime?.digest;
+  return {
+    pc: address(pc),
+    function: code?.function ?? (isRuntime ? runtimeName : null),
+    offset: Number(pc - (code?.start ?? image.base)),
+    module: null,
+  };
+}
+
+function describe(process: TargetProcess, record: TargetRecord, pc: bigint): StackFrame {
   const module = process.modules.find((m) => pc >= m.info.start && pc < m.info.end);
+  if (module === undefined) {
+    const loaded = describeImage(record, pc);
+    if (loaded !== null) return loaded;
+  }
   const symbol = module === undefined ? null : addon.symbolAt(module.handle, pc);
   return {
     pc: address(pc),

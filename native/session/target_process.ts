@@ -1,6 +1,6 @@
 /** One process of a session: pinned, with its modules and what it carries of earlier updates. */
 import { existsSync } from "node:fs";
-import { addon, type TargetHandle } from "../addon/addon.js";
+import { addon, type ModuleHandle, type TargetHandle } from "../addon/addon.js";
 import { EngineError, type FailureKind } from "../engine.js";
 import {
   loadedModules,
@@ -142,6 +142,24 @@ export class TargetProcess {
   get modules(): readonly LoadedModule[] {
     this.moduleList ??= loadedModules(this.pid, this.handle, this.cache);
     return this.moduleList;
+  }
+
+  /** What stacks are unwound by: the modules, and what polus has loaded. */
+  get unwindModules(): readonly ModuleHandle[] {
+    const images = this.record().images.flatMap(({ digest, base, size }) => {
+      const key = `image ${digest}@${base}`;
+      try {
+        const known = this.cache.get(key);
+        if (known !== undefined) return [known];
+        const opened = addon.openLoadedImage(this.handle, "an image of polus", base, size);
+        this.cache.set(key, opened);
+        return [opened];
+      } catch {
+        // Without it, stacks that lead through it are looked at word by word.
+        return [];
+      }
+    });
+    return [...this.modules.map((m) => m.handle), ...images];
   }
 
   /** Libraries may have been loaded since. */

@@ -18,6 +18,7 @@ namespace polus {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+constexpr uint64_t kLargestInMemory = uint64_t{256} << 20;
 
 uint64_t PageDown(uint64_t address) noexcept { return address & ~(kPage - 1); }
 
@@ -98,16 +99,59 @@ LinkedFile::Opened LinkedFile::Open(const std::string& path, const std::string& 
     known->root_ = root;
     return {std::move(known), false};
   }
-  std::shared_ptr<LinkedFile> file(new LinkedFile(descriptor, path, root));
+  auto image = std::make_shared<FileImage>(FileImage::Read(descriptor.Get(), path));
+  std::shared_ptr<LinkedFile> file(
+      new LinkedFile(ElfFile::FromImage(std::move(image), path), path, root));
   recent.Add(identity, file);
   return {std::move(file), true};
 }
 
-LinkedFile::LinkedFile(const Descriptor& file, std::string path, std::string root)
-    : path_(std::move(path)),
-      root_(std::move(root)),
-      file_(ElfFile::FromImage(std::make_shared<FileImage>(FileImage::Read(file.Get(), path_)),
-                               path_)) {
+std::shared_ptr<LinkedFile> LinkedFile::FromMemory(
+    const std::string& name, uint64_t size,
+    const std::function<void(uint64_t offset, void* into, size_t size)>& read) {
+  if (size < kPage || size > kLargestInMemory) {
+    throw Failure("TRUNCATED_ELF", name + " has no size that makes sense");
+  }
+  std::vector<uint8_t> bytes(size);
+  read(0, bytes.data(), kPage);
+  Elf64_Ehdr header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_phentsize != sizeof(Elf64_Phdr)) {
+    throw Failure("NOT_ELF", name + " does not begin with an ELF header");
+  }
+  const uint64_t table = header.e_phoff;
+  if (table > kPage || header.e_phnum > (kPage - table) / sizeof(Elf64_Phdr)) {
+    throw Failure("MALFORMED_ELF", name + " has its segments' headers elsewhere");
+  }
+  for (size_t index = 0; index < header.e_phnum; ++index) {
+    uint8_t* place = bytes.data() + table + index * sizeof(Elf64_Phdr);
+    Elf64_Phdr segment;
+    std::memcpy(&segment, place, sizeof segment);
+    const bool is_inside = segment.p_filesz <= size && segment.p_vaddr <= size - segment.p_filesz;
+    if (segment.p_type == PT_LOAD && (segment.p_flags & PF_W) != 0) {
+      segment.p_offset = 0;
+      segment.p_filesz = 0;
+    } else if (!is_inside) {
+      throw Failure("TRUNCATED_ELF", name + " is cut off: a segment leads beyond its end");
+    } else {
+      // The headers are being changed here, and are read already.
+      const uint64_t from = segment.p_vaddr < kPage ? kPage : segment.p_vaddr;
+      const uint64_t end = segment.p_vaddr + segment.p_filesz;
+      if (segment.p_type == PT_LOAD && from < end) read(from, bytes.data() + from, end - from);
+      segment.p_offset = segment.p_vaddr;
+    }
+    std::memcpy(place, &segment, sizeof segment);
+  }
+  header.e_shoff = header.e_shnum = header.e_shstrndx = 0;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  auto image = std::make_shared<FileImage>(FileImage::Copy(bytes.data(), bytes.size()));
+  return std::shared_ptr<LinkedFile>(
+      new LinkedFile(ElfFile::FromImage(std::move(image), name), name, std::string()));
+}
+
+LinkedFile::LinkedFile(std::unique_ptr<ElfFile> file, std::string path, std::string root)
+    : path_(std::move(path)), root_(std::move(root)), file_(std::move(file)) {
   bool found = false;
   uint64_t low = UINT64_MAX;
   uint64_t high = 0;

@@ -2,6 +2,7 @@
 #define POLUS_SYMBOLS_LINKED_FILE_H
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,16 @@ class LinkedFile {
    *   TRUNCATED_ELF, MALFORMED_ELF, NOT_LOADABLE
    */
   static Opened Open(const std::string& path, const std::string& root);
+
+  /**
+   * A shared object that lies in some memory from its ELF header on, laid out by its segments' addresses: without
+   * what is writable there, and without sections.
+   * @param read copies so many bytes from an offset of it, or throws
+   * @throws Failure NOT_ELF, TRUNCATED_ELF, MALFORMED_ELF, NOT_LOADABLE
+   */
+  static std::shared_ptr<LinkedFile> FromMemory(
+      const std::string& name, uint64_t size,
+      const std::function<void(uint64_t offset, void* into, size_t size)>& read);
 
   LinkedFile(const LinkedFile&) = delete;
   LinkedFile& operator=(const LinkedFile&) = delete;
@@ -89,7 +100,7 @@ class LinkedFile {
   TypeReader& Types();
 
  private:
-  LinkedFile(const Descriptor& file, std::string path, std::string root);
+  LinkedFile(std::unique_ptr<ElfFile> file, std::string path, std::string root);
   void LookForDebugFile();
   void AddFrameStarts(std::vector<uint64_t>* starts) const;
   bool IsText(uint64_t address) const noexcept;

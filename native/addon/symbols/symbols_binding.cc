@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "memory/memory_binding.h"
 #include "napi_values.h"
 #include "symbols/dwarf_reader.h"
 #include "symbols/module.h"
@@ -39,6 +40,22 @@ Napi::Object SymbolObject(Napi::Env env, const Module& module, const Symbol& sym
   return object;
 }
 
+/** @param anew what other handles hold already costs nothing more */
+Napi::Value HandleOf(Napi::Env env, const std::shared_ptr<LinkedFile>& file, uint64_t load_address,
+                     bool anew) {
+  auto box = std::make_unique<ModuleBox>();
+  box->module = std::make_shared<Module>(file, load_address);
+  const int64_t held = anew ? static_cast<int64_t>(file->File().Image()->Size()) : 0;
+  Napi::MemoryManagement::AdjustExternalMemory(env, held);
+  auto handle = Napi::External<ModuleBox>::New(
+      env, box.release(), [held](Napi::Env finalizer_env, ModuleBox* old) {
+        delete old;
+        Napi::MemoryManagement::AdjustExternalMemory(finalizer_env, -held);
+      });
+  handle.TypeTag(&kModuleTag);
+  return handle;
+}
+
 Napi::Value OpenModule(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string path = ToText(info[0], "path");
@@ -49,19 +66,19 @@ Napi::Value OpenModule(const Napi::CallbackInfo& info) {
   if (!options.Get("root").IsUndefined()) root = ToText(options.Get("root"), "root");
   while (!root.empty() && root.back() == '/') root.pop_back();
 
-  auto box = std::make_unique<ModuleBox>();
   const LinkedFile::Opened opened = LinkedFile::Open(path, root);
-  box->module = std::make_shared<Module>(opened.file, load_address);
-  // What other handles hold already costs nothing more.
-  const int64_t held = opened.anew ? static_cast<int64_t>(opened.file->File().Image()->Size()) : 0;
-  Napi::MemoryManagement::AdjustExternalMemory(env, held);
-  auto handle = Napi::External<ModuleBox>::New(
-      env, box.release(), [held](Napi::Env finalizer_env, ModuleBox* old) {
-        delete old;
-        Napi::MemoryManagement::AdjustExternalMemory(finalizer_env, -held);
-      });
-  handle.TypeTag(&kModuleTag);
-  return handle;
+  return HandleOf(env, opened.file, load_address, opened.anew);
+}
+
+Napi::Value OpenLoadedImage(const Napi::CallbackInfo& info) {
+  const TargetHandle target = TargetOf(info, 0);
+  const std::string name = ToText(info[1], "name");
+  const uint64_t base = ToAddress(info[2], "base");
+  const uint64_t size = ToAddress(info[3], "size");
+  auto read = [&](uint64_t offset, void* into, size_t length) {
+    target->Read(TargetAddress{base + offset}, into, length);
+  };
+  return HandleOf(info.Env(), LinkedFile::FromMemory(name, size, read), base, true);
 }
 
 Napi::Value FileBuildId(const Napi::CallbackInfo& info) {
@@ -208,6 +225,7 @@ std::unique_ptr<ElfFile> ToPatchFile(const Napi::Value& value) {
 
 void InitSymbols(Napi::Env env, Napi::Object exports) {
   Export<OpenModule>(env, exports, "openModule");
+  Export<OpenLoadedImage>(env, exports, "openLoadedImage");
   Export<FileBuildId>(env, exports, "fileBuildId");
   Export<ModuleInfo>(env, exports, "moduleInfo");
   Export<FindSymbols>(env, exports, "findSymbols");

@@ -69,6 +69,17 @@ async function dataState(target: TargetProcess): Promise<string | undefined> {
   return (await engine.status(target.pid))?.updates.at(-1)?.patches[0]?.data?.state;
 }
 
+/** All stacks lead to their ends, also through the runtime, and one of them through this function. */
+async function expectSeen(target: TargetProcess, name: string): Promise<void> {
+  const stacks = await withSession(target.pid, (session) => session.stacks(target.pid));
+  assert.equal(
+    stacks.flatMap(({ incomplete }) => incomplete ?? []),
+    [],
+  );
+  const found = stacks.filter(({ frames }) => frames.some((f) => f.function === name));
+  assert.is(found.length, 1);
+}
+
 for (const command of commands) {
   test(`while both versions are in use: ${command}`, async () => {
     await withTarget(program, {}, async (target) => {
@@ -109,7 +120,9 @@ for (const call of [...interrupted, ...madeAgain]) {
       for (let round = 0; round < 2; round++) {
         await withSession(target.pid, (session) => session.apply(boxUpdate()));
         assert.is(await dataState(target), "coexisting");
+        await expectSeen(target, "waiter");
         await expectClean(target, "wake");
+        await expectSeen(target, "waiter");
         await expectClean(target, "wake");
         await rollback(target.pid);
         await expectClean(target, "wake");

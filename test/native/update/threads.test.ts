@@ -127,6 +127,26 @@ test("a single thread", async () => {
   );
 });
 
+test("stacks lead through the new code, by its call frame information", async () => {
+  const request = simpleUpdate("cancel", buildPatch("cancel.c"), ["wait_for_byte"]);
+  await withTarget(buildTarget({ name: "cancel" }), {}, async (target) => {
+    await apply(target.pid, request);
+    let seen = 0;
+    for (let look = 0; look < 100 && seen < 4; look++) {
+      const stacks = await withSession(target.pid, (session) => session.stacks(target.pid));
+      for (const { frames, incomplete } of stacks) {
+        const at = frames.findIndex((frame) => frame.function === "wait_for_byte");
+        if (at <= 0) continue; // a thread's first frame says nothing about the next one
+        seen += 1;
+        assert.is(incomplete, null);
+        assert.is(frames[at]?.module, null, "old code");
+        assert.is(frames[at + 1]?.function, "waiting");
+      }
+    }
+    assert.ok(seen >= 4, `${seen} threads were seen in the new function`);
+  });
+});
+
 test("500 functions at once", async () => {
   const names = Array.from({ length: 500 }, (_, index) => `many_${1000 + index}`);
   const request = simpleUpdate("many", buildPatch("many.c"), names);
