@@ -147,6 +147,17 @@ for (const call of ["read", "recvmsg"]) {
   });
 }
 
+for (const call of ["read", "recv"]) {
+  test(`a thread is cancelled that waits in ${call} since before the update`, async () => {
+    await withTarget(program, { args: [`--waits=${call}`] }, async (target) => {
+      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      await expectClean(target, "cancel");
+      await rollback(target.pid);
+      await expectClean(target, "read");
+    });
+  });
+}
+
 test("a thread waits since before an update that is taken back, or completed and taken back, before it wakes up", async () => {
   await withTarget(program, { args: ["--waits=read"] }, async (target) => {
     for (let round = 0; round < 3; round++) {

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -96,7 +97,8 @@ void AskOfStack(const std::shared_ptr<Module> &module) {
 
 void AskOfModule(const std::string &path) {
   Ask([&] {
-    const auto module = std::make_shared<Module>(path, kLoadAddress, "");
+    const auto module =
+        std::make_shared<Module>(polus::LinkedFile::Open(path, "").file, kLoadAddress);
     Ask([&] { module->File().BuildId(); });
     Ask([&] { module->Dynamic(); });
     std::vector<uint64_t> functions;
@@ -113,6 +115,20 @@ void AskOfModule(const std::string &path) {
     AskOfCode(*module, functions);
     AskOfStack(module);
     Ask([&] { AskOfTypes(*module); });
+  });
+}
+
+// The same file as if a loader had laid it out and somebody had then written over it.
+void AskOfImage(const std::vector<uint8_t> &bytes) {
+  Ask([&] {
+    const auto read = [&](uint64_t offset, void *into, size_t size) {
+      if (size > bytes.size() || offset > bytes.size() - size) {
+        throw Failure("UNREADABLE", "nothing is mapped there");
+      }
+      std::copy_n(bytes.data() + offset, size, static_cast<uint8_t *>(into));
+    };
+    const auto linked = polus::LinkedFile::FromMemory("an image", bytes.size(), read);
+    AskOfStack(std::make_shared<Module>(linked, kLoadAddress));
   });
 }
 
@@ -154,6 +170,7 @@ size_t ReadFiles(const std::vector<std::string> &corpus, Random &random, const T
     }
     AskOfModule("/proc/self/fd/" + std::to_string(file));
     close(file);
+    AskOfImage(bytes);
     AskOfPatch(bytes);
     ++rounds;
   } while (!slice.Over() || rounds <= files.size());

@@ -25,7 +25,7 @@ Unwinding::Unwinding(pid_t pid, const std::string &program) : state_(std::make_u
     if (mapping.path.empty() || mapping.path[0] != '/' || mapping.path == last) continue;
     last = mapping.path;
     try {
-      auto module = std::make_shared<polus::Module>(mapping.path, mapping.start, "");
+      auto module = std::make_shared<polus::Module>(polus::LinkedFile::Open(mapping.path, "").file, mapping.start);
       if (mapping.path == path) state_->module = module;
       modules.push_back(std::move(module));
     } catch (const polus::Failure &) {

@@ -20,6 +20,7 @@
  *   wake          what --waits=CALL waits for arrives
  *   restart       a signal arrives meanwhile, whose handler lets the call go on …
  *   interrupt     … or lets it fail, and be made again
+ *   cancel        the thread that waits is cancelled
  */
 #include "box.h"
 #include "target.h"
@@ -446,7 +447,14 @@ static void wait_for_child(const char *call) {
   }
 }
 
-static void *waiter(void *call) {
+static atomic_ulong cancelled;
+
+static void on_cancel(void *argument) {
+  (void)argument;
+  atomic_fetch_add(&cancelled, 1);
+}
+
+static void wait_always(const char *call) {
   static const struct {
     const char *call;
     void (*wait)(const char *call);
@@ -463,6 +471,12 @@ static void *waiter(void *call) {
     wait_once(call);
     atomic_fetch_add(&wakes, 1);
   }
+}
+
+static void *waiter(void *call) {
+  pthread_cleanup_push(on_cancel, NULL);
+  wait_always(call);
+  pthread_cleanup_pop(0);
   return NULL;
 }
 
@@ -511,6 +525,13 @@ static void send_signal(int flags, bool interrupts) {
   if (atomic_load(&interrupted) - calls != interrupts) target_error("the signal interrupted %lu calls", atomic_load(&interrupted) - calls);
 }
 
+static void cancel(void) {
+  pthread_cancel(waiting);
+  wait_beyond("the thread was not cancelled", &cancelled, 0);
+  strcpy(box.text, "after");
+  expect("what was written after a thread was cancelled", "after");
+}
+
 static void restart(void) { send_signal(SA_RESTART, false); }
 static void interrupt(void) { send_signal(0, true); }
 
@@ -549,7 +570,7 @@ static const struct {
     {"random", by_random},     {"poll", by_poll},       {"fork", in_child},    {"blocked", while_blocked},
     {"handler", in_handler},   {"mprotect", by_mprotect}, {"munmap", by_munmap},     {"mremap", by_mremap},   {"altstack", on_altstack}, {"vfork", in_vfork},     {"closed", when_closed},
     {"framed", start_framed}, {"unframe", end_framed}, {"leave", leaving},       {"wake", wake},
-    {"restart", restart},     {"interrupt", interrupt},
+    {"restart", restart},     {"interrupt", interrupt}, {"cancel", cancel},
 };
 
 static bool command(const char *line, char *reply, size_t size) {
