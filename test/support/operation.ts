@@ -13,8 +13,8 @@ export interface UpdateSpec {
     readonly name: string;
     readonly object: string;
     readonly replacements: readonly ReplaceSpec[];
-    /** Both items of ledger.ts: sizes are functions and cannot be handed over. */
-    readonly ledger?: boolean;
+    /** The items of ledger.ts or box.ts: sizes are functions and cannot be handed over. */
+    readonly data?: "ledger" | "box";
   }[];
 }
 

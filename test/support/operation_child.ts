@@ -18,20 +18,18 @@ import {
   type UpdateRequest,
 } from "../../native/engine.js";
 import { createEngine } from "../../native/native_engine.js";
+import { boxItems } from "./box.js";
 import { ledgerItem, sessionItem } from "./ledger.js";
 import type { OperationReport, OperationSpec, UpdateSpec } from "./operation.js";
 import { patch, update } from "./patches.js";
+
+const items = { ledger: [ledgerItem, sessionItem], box: boxItems };
 
 function request(spec: UpdateSpec): UpdateRequest {
   return update(
     spec.name,
     spec.patches.map((one) =>
-      patch(
-        one.name,
-        one.object,
-        one.replacements,
-        one.ledger === true ? [ledgerItem, sessionItem] : [],
-      ),
+      patch(one.name, one.object, one.replacements, one.data === undefined ? [] : items[one.data]),
     ),
     { scope: spec.scope },
   );

@@ -1,6 +1,6 @@
 /** What the C library's calls do to data of which two versions are guarded. */
 import * as assert from "uvu/assert";
-import type { UpdateRequest } from "../../../native/engine.js";
+import { boxProgram, boxUpdate, expectClean } from "../../support/box.js";
 import {
   apply,
   engine,
@@ -10,33 +10,9 @@ import {
   withSession,
 } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
-import { buildPatch, patch, update } from "../../support/patches.js";
-import { targetSource } from "../../support/repository.js";
-import {
-  buildTarget,
-  sleep,
-  withTarget,
-  type TargetProcess,
-} from "../../support/target_process.js";
+import { sleep, withTarget, type TargetProcess } from "../../support/target_process.js";
 
-const program = buildTarget({ name: "box", sources: ["data/box.c"] });
-
-function boxUpdate(): UpdateRequest {
-  const item = {
-    name: "box",
-    objects: { kind: "global", new: "box_v2" },
-    forward: "box_up",
-    backward: "box_down",
-  } as const;
-  const tile = {
-    name: "tile",
-    objects: { kind: "each", each: { name: "tiles_each" }, size: () => ({ old: 8, new: 16 }) },
-    forward: "tile_up",
-    backward: "tile_down",
-  } as const;
-  const object = buildPatch(targetSource("data/box_v2.c"));
-  return update("box", [patch("data", object, ["hold", "check"], [item, tile])]);
-}
+const program = boxProgram();
 
 const commands = [
   "read",
@@ -58,12 +34,6 @@ const commands = [
   "mremap",
   "munmap",
 ] as const;
-
-async function expectClean(target: TargetProcess, command: string): Promise<void> {
-  await target.ask(command);
-  const { errors, firstError } = await target.state();
-  assert.is(errors, 0, `${command}: ${firstError ?? ""}`);
-}
 
 async function dataState(target: TargetProcess): Promise<string | undefined> {
   return (await engine.status(target.pid))?.updates.at(-1)?.patches[0]?.data?.state;

@@ -13,6 +13,7 @@ import {
   withSession,
 } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
+import { boxFunctions, boxObject, boxProgram, expectClean } from "../../support/box.js";
 import { checkBook, ledgerProgram } from "../../support/ledger.js";
 import { runOperation, type OperationSpec, type UpdateSpec } from "../../support/operation.js";
 import { buildPatch } from "../../support/patches.js";
@@ -27,7 +28,7 @@ const spec: UpdateSpec = {
       name: "data",
       object: buildPatch(targetSource("data/ledger_v2.c")),
       replacements: ["move", "clerk", "touch"],
-      ledger: true,
+      data: "ledger",
     },
   ],
 };
@@ -79,17 +80,39 @@ async function killedHereAndThere(
   prepare: (target: TargetProcess) => Promise<void>,
   args: readonly string[] = [],
 ): Promise<void> {
+  await killedAtPoints(
+    first,
+    apart,
+    ledgerProgram(),
+    args,
+    operation,
+    prepare,
+    async (target, point) => {
+      if (args.length > 0) await target.ask("leave");
+      await expectMendable(target, `fault point ${point}`);
+    },
+  );
+}
+
+async function killedAtPoints(
+  first: number,
+  apart: number,
+  program: string,
+  args: readonly string[],
+  operation: (pid: number) => OperationSpec,
+  prepare: (target: TargetProcess) => Promise<void>,
+  mend: (target: TargetProcess, point: number) => Promise<void>,
+): Promise<void> {
   let kills = 0;
   for (let point = first; point < 4000; point += apart) {
-    const killed = await withTarget(ledgerProgram(), { args }, async (target) => {
+    const killed = await withTarget(program, { args }, async (target) => {
       await prepare(target);
       const ending = await runOperation(operation(target.pid), { fault: String(point) });
       if (ending.signal === null) {
         if (ending.report?.result === "error") throw new Error(ending.report.message);
         return false;
       }
-      if (args.length > 0) await target.ask("leave");
-      await expectMendable(target, `fault point ${point}`);
+      await mend(target, point);
       return true;
     });
     if (!killed) break;
@@ -110,6 +133,24 @@ test("killed while data begins to change", async () => {
     (pid) => ({ operation: "apply", pids: [pid], update: spec }),
     () => Promise.resolve(),
   );
+});
+
+test("killed while data begins to change to which a blocked call will write", async () => {
+  const box: UpdateSpec = {
+    name: "box",
+    scope: "process",
+    patches: [{ name: "data", object: boxObject(), replacements: boxFunctions, data: "box" }],
+  };
+  const apply = (pid: number): OperationSpec => ({ operation: "apply", pids: [pid], update: box });
+  const woken = (target: TargetProcess): Promise<void> => expectClean(target, "wake");
+  await killedAtPoints(7, 53, boxProgram(), ["--waits=read"], apply, woken, async (target) => {
+    expectUntraced(target);
+    await woken(target);
+    await withSession(target.pid, (session) => session.recover());
+    await woken(target);
+    await rollback(target.pid);
+    await woken(target);
+  });
 });
 
 test("killed while completed data changes back", async () => {
