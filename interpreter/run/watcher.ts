@@ -23,8 +23,12 @@ import { Sessions } from "./sessions.js";
 import { runsExecutable, wantedExecutable } from "./targets.js";
 import { Tending } from "./tending.js";
 
-/** How often processes are looked for that no followed one has started, milliseconds. */
+/** How often processes are looked for that no followed one has started, milliseconds: but it must not cost much. */
 const lookAroundMs = 100;
+/** So many times as long as a look has taken we do not look again; it reads all of /proc. */
+const lookShare = 200;
+/** A start that is seen so much later is no longer news. */
+const longestLookAroundMs = 2_000;
 /** How long an update may put a process's start off; the engine's watchdog has more patience. */
 const startPatienceMs = 3_000;
 /** How long what is updated goes without a look while other processes start. */
@@ -47,6 +51,8 @@ export class Watcher {
   private tendedAt = 0;
   /** Processes that the last look has found and not followed; null before the first. */
   private seenOnce: Set<number> | null = null;
+  /** When the next look around is due, by `performance.now()`. */
+  private lookAt = 0;
   /** Of the queue. */
   private works = 0;
   private updated = 0;
@@ -79,7 +85,7 @@ export class Watcher {
     reporter.progress({ event: "watching", exes: this.exes, pids: [...this.states.keys()] });
     while (interruption.requestedBy === null) {
       await interruption.sleep(lookAroundMs);
-      await this.lookAround();
+      if (performance.now() >= this.lookAt) await this.lookAround();
       this.tend();
     }
     const timer = setTimeout(
@@ -171,16 +177,20 @@ export class Watcher {
     const fresh: number[] = [];
     const before = this.seenOnce;
     this.seenOnce = new Set();
-    for (const exe of this.exes) {
-      for (const pid of await this.engine.findPids(exe)) {
-        if (this.states.has(pid)) continue;
-        if (before !== null && !before.has(pid)) {
-          this.seenOnce.add(pid);
-          continue;
-        }
-        this.states.set(pid, "followed");
-        if (await this.follow(pid)) fresh.push(pid);
+    const begun = performance.now();
+    const found: number[] = [];
+    for (const exe of this.exes) found.push(...(await this.engine.findPids(exe)));
+    const now = performance.now();
+    this.lookAt = now + Math.min(longestLookAroundMs, (now - begun) * lookShare);
+    for (const pid of found) {
+      if (this.states.has(pid)) continue;
+      if (before !== null && !before.has(pid)) {
+        this.seenOnce.add(pid);
+        this.lookAt = now;
+        continue;
       }
+      this.states.set(pid, "followed");
+      if (await this.follow(pid)) fresh.push(pid);
     }
     for (const pid of fresh) this.later(() => this.updateRunning(pid));
     if (fresh.length > 0) await this.queue;

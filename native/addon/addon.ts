@@ -389,17 +389,6 @@ export interface Addon {
     candidates: readonly CallCandidate[],
   ): Promise<RemoteCallOutcome>;
   /**
-   * Lets the poll, select or epoll_wait that a thread is blocked in fail with EINTR; false: it was in no such call, or
-   * not with that stack pointer.
-   */
-  tracerEndCall(
-    tracer: TracerHandle,
-    target: TargetHandle,
-    tid: number,
-    number: number,
-    sp: bigint,
-  ): Promise<boolean>;
-  /**
    * Has the call that a thread is blocked in made again at `runtime`, the address of `polus_blocked`
    * (polus_runtime.h); false: it was in no such call, not with that stack pointer, or its stack has no room.
    */

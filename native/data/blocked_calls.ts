@@ -1,12 +1,16 @@
 /**
- * Threads that wait in a system call which will write to memory that is about to be guarded: the kernel would answer
- * EFAULT. Calls that may fail with EINTR at any time do so, and come again through the hook, which gives the kernel
- * other memory; other calls are made again by the runtime, at once.
+ * Threads that wait in a system call which will write to memory that is about to be guarded, or may be at any time
+ * while two versions are in use, as objects are created beside: the kernel would answer EFAULT. The runtime makes such
+ * calls again, with other memory; the program notices nothing.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { addon, type TargetHandle, type TracerHandle } from "../addon/addon.js";
-import { listThreads, readTaskFile } from "../process/proc.js";
+import { listThreads, readMaps, readTaskFile, type MapEntry } from "../process/proc.js";
 import { onTarget, type TargetProcess } from "../session/target_process.js";
+
+/** POLUS_OTHER_MEMORY, and how far before what a call was given instead of the program's memory. */
+const otherMemory = 0x4f534c504f574e21n;
+const otherMemoryBefore = 64n;
 
 const mostLooks = 50;
 const lookAgainMs = 2;
@@ -41,18 +45,6 @@ const awaited = items(1, 2, 12);
 
 const poll = 7;
 const restartSyscall = 219;
-
-/** Never restarted after a signal (signal(7)), so that every program has to take EINTR from them. */
-const interruptible: ReadonlyMap<number, Writes> = new Map([
-  [poll, polled],
-  [271, polled], // ppoll
-  [23, selected], // select
-  [270, selected], // pselect6
-  [232, awaited], // epoll_wait
-  [281, awaited], // epoll_pwait
-  [441, awaited], // epoll_pwait2
-  [128, fixed([1, 128])], // rt_sigtimedwait
-]);
 
 const vectorSize = 16;
 const mostVectors = 1024;
@@ -93,8 +85,8 @@ const addressed =
   };
 const addressOf = addressed(4);
 
-/** Restarted after a signal, so that a program need not expect that they fail: those that `polus_blocked` makes. */
-const restarted: ReadonlyMap<number, Writes> = new Map<number, Writes>([
+/** Those that `polus_blocked` makes again: what may wait for long and writes memory. */
+const writers: ReadonlyMap<number, Writes> = new Map<number, Writes>([
   [0, (words) => [buffer(word(words, 1), word(words, 2))]], // read
   [19, (words, target) => vectors(target, word(words, 1), int(words, 2))], // readv
   [
@@ -106,6 +98,14 @@ const restarted: ReadonlyMap<number, Writes> = new Map<number, Writes>([
   [288, addressed(1)], // accept4
   [61, fixed([1, 4], [3, 144])], // wait4
   [247, fixed([2, 128])], // waitid
+  [poll, polled],
+  [271, polled], // ppoll
+  [23, selected], // select
+  [270, selected], // pselect6
+  [232, awaited], // epoll_wait
+  [281, awaited], // epoll_pwait
+  [441, awaited], // epoll_pwait2
+  [128, fixed([1, 128])], // rt_sigtimedwait
 ]);
 
 export interface BlockedCall {
@@ -130,40 +130,48 @@ export function blockedCallOf(pid: number, tid: number): BlockedCall | "running"
 }
 
 /**
- * Ends each call of the kind whose memory `concerns` us, or has the runtime make it, until every thread was seen in
- * another, or does nothing but run. What begins meanwhile must be given other memory.
- * @param again where the runtime makes a call again; `null`: it does not
+ * Has the runtime make each call of the kind, until every thread was seen in another, or does nothing but run. What
+ * begins meanwhile must be given other memory.
+ * @param again where the runtime makes a call again
+ * @param concerns whether the kernel must not be given these bytes; asked of those on the thread's own stack, where no
+ *   objects are created
  */
-export async function endBlockedCalls(
+export async function moveBlockedCalls(
   tracer: TracerHandle,
   process: TargetProcess,
-  again: bigint | null,
+  again: bigint,
   concerns: (at: bigint, size: number) => Promise<boolean>,
 ): Promise<void> {
   const { pid, handle } = process;
-  const areConcerned = async (outs: readonly Out[]): Promise<boolean> => {
-    for (const { at, size } of outs)
-      if (at !== 0n && size > 0 && (await concerns(at, size))) return true;
+  const maps = readMaps(pid);
+  const mappingOf = (at: bigint): MapEntry | undefined =>
+    maps.find(({ start, end }) => at >= start && at < end);
+  const isOther = (at: bigint): boolean => {
+    const before = addon.readMemorySome(handle, at - otherMemoryBefore, 8);
+    return before.length === 8 && before.readBigUInt64LE() === otherMemory;
+  };
+  const areConcerned = async (outs: readonly Out[], sp: bigint): Promise<boolean> => {
+    const stack = mappingOf(sp);
+    for (const { at, size } of outs) {
+      if (at === 0n || size === 0) continue;
+      if (mappingOf(at) === stack ? await concerns(at, size) : !isOther(at)) return true;
+    }
     return false;
   };
   const moved = new Set<number>();
-  /** False: it was changed, or is about to be in another call. */
+  /** False: it was moved, or is about to be in another call. */
   const settles = async (tid: number): Promise<boolean> => {
     const call = blockedCallOf(pid, tid);
     // One that runs may be about to go on with a call that we have interrupted ourselves.
     if (call === "running") return false;
-    if (call === null) return true;
+    if (call === null || moved.has(tid)) return true;
     const { number, words, sp } = call;
-    const ends = interruptible.get(number);
-    const mayMove = again !== null && !moved.has(tid);
-    const writes = ends ?? (mayMove ? restarted.get(number) : undefined);
-    if (writes === undefined || !(await areConcerned(writes(words, handle)))) return true;
-    if (ends !== undefined || again === null)
-      await onTarget(pid, () => addon.tracerEndCall(tracer, handle, tid, number, sp));
-    else if (
-      await onTarget(pid, () => addon.tracerMoveCall(tracer, handle, tid, number, sp, again))
-    )
-      moved.add(tid);
+    const writes = writers.get(number);
+    if (writes === undefined || !(await areConcerned(writes(words, handle), sp))) return true;
+    const done = await onTarget(pid, () =>
+      addon.tracerMoveCall(tracer, handle, tid, number, sp, again),
+    );
+    if (done) moved.add(tid);
     addon.faultPoint();
     return false;
   };

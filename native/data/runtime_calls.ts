@@ -14,7 +14,7 @@ import { callAtRest } from "../inspect/call.js";
 import { threadsOf } from "../inspect/threads.js";
 import type { RuntimeRecord } from "../record/record.js";
 import { onMember, type TargetProcess } from "../session/target_process.js";
-import { endBlockedCalls } from "./blocked_calls.js";
+import { moveBlockedCalls } from "./blocked_calls.js";
 import {
   exportedSymbol,
   lockOf,
@@ -175,9 +175,10 @@ export class RuntimeCalls {
     if (exportedSymbol(this.runtime, "polus_runtime_ready") !== null) {
       await this.inSlices("polus_runtime_ready", set, what);
       const again = exportedSymbol(this.runtime, "polus_blocked");
-      await endBlockedCalls(this.tracer, this.process, again, (at, size) =>
-        this.concerns(at, size),
-      );
+      if (again !== null)
+        await moveBlockedCalls(this.tracer, this.process, again, (at, size) =>
+          this.concerns(at, size),
+        );
     }
     await this.finish(set, what);
   }

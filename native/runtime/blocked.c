@@ -34,7 +34,7 @@ __asm__(
     ".size polus_blocked, . - polus_blocked\n"
     ".popsection\n");
 
-/* Calls that may block, write into memory, and are made again where nothing has interrupted them (signal(7)). */
+/* Calls that may wait and write into memory, and take the same arguments as the C library's functions. */
 static int hook_of(uint64_t number, enum hook_number *hook) {
   switch (number) {
     case SYS_read: return *hook = HOOK_read, 1;
@@ -45,6 +45,14 @@ static int hook_of(uint64_t number, enum hook_number *hook) {
     case SYS_accept4: return *hook = HOOK_accept4, 1;
     case SYS_wait4: return *hook = HOOK_wait4, 1;
     case SYS_waitid: return *hook = HOOK_waitid, 1;
+    case SYS_poll: return *hook = HOOK_poll, 1;
+    case SYS_ppoll: return *hook = HOOK_ppoll, 1;
+    case SYS_select: return *hook = HOOK_select, 1;
+    case SYS_pselect6: return *hook = HOOK_pselect, 1;
+    case SYS_epoll_wait: return *hook = HOOK_epoll_wait, 1;
+    case SYS_epoll_pwait: return *hook = HOOK_epoll_pwait, 1;
+    case SYS_epoll_pwait2: return *hook = HOOK_epoll_pwait, 1;
+    case SYS_rt_sigtimedwait: return *hook = HOOK_sigtimedwait, 1;
     default: return 0;
   }
 }

@@ -21,13 +21,15 @@ typedef long hooked_call(long, long, long, long, long, long);
 
 static inline hooked_call *previous_of(enum hook_number number) { return (hooked_call *)polus_hooks[number].previous; }
 
-/** How many sets are being converted. */
-extern uint32_t polus_converting;
+/** How many sets are being converted, or coherent. */
+extern uint32_t polus_coexisting;
+
+/** Whether objects that are created are guarded at once, or at any moment. */
+static inline int versions_coexist(void) { return __atomic_load_n(&polus_coexisting, __ATOMIC_RELAXED) != 0; }
 
 /** True while no store can fault on our account, nor may any moment: the usual case, told by two loads. */
 static inline int nothing_is_guarded(void) {
-  return __atomic_load_n(&polus_control.guarded_pages, __ATOMIC_RELAXED) == 0 &&
-         __atomic_load_n(&polus_converting, __ATOMIC_RELAXED) == 0;
+  return __atomic_load_n(&polus_control.guarded_pages, __ATOMIC_RELAXED) == 0 && !versions_coexist();
 }
 
 /** The C library's `errno` of the calling thread. */

@@ -4,6 +4,7 @@
  * the call gets other memory, and what it has written is stored as a caught store would be.
  */
 #include "bounce.h"
+#include "careful.h"
 #include "lock.h"
 #include "memory.h"
 #include "syscalls.h"
@@ -13,6 +14,7 @@ enum kind {
   NOTHING = 0,
   FIXED,    /* `size` bytes */
   RESULT,   /* at most as many bytes as argument `by` says, and as many as the call returns */
+  FILLED,   /* as many bytes as argument `by` says */
   ITEMS,    /* `size` bytes for each of as many as argument `by` says */
   LENGTH,   /* at most as many bytes as the 32 bits say that argument `by` points to */
   TEXT,     /* like RESULT, for a call that returns the text's address */
@@ -27,7 +29,7 @@ struct out {
   uint16_t size;
 };
 
-enum { MOST_OUT = 3, MOST_BUFFERS = 16, SMALL = 512, MOST_VECTORS = 1024 };
+enum { MOST_OUT = 3, MOST_BUFFERS = 16, SMALL = 512, MOST_VECTORS = 1024, MOST_ANYWHERE = 1 << 20, STACK = 1 << 23 };
 
 static const struct out outs[HOOK_COUNT][MOST_OUT] = {
     [HOOK_read] = {{1, RESULT, 2, 0}},
@@ -73,9 +75,17 @@ static const struct out outs[HOOK_COUNT][MOST_OUT] = {
     [HOOK_waitid] = {{2, FIXED, 0, 128}},
     [HOOK_getrandom] = {{0, RESULT, 1, 0}},
     /* They call the kernel by themselves. */
-    [HOOK_getentropy] = {{0, RESULT, 1, 0}},
-    [HOOK_arc4random_buf] = {{0, RESULT, 1, 0}},
+    [HOOK_getentropy] = {{0, FILLED, 1, 0}},
+    [HOOK_arc4random_buf] = {{0, FILLED, 1, 0}},
     [HOOK_sigtimedwait] = {{1, FIXED, 0, 128}},
+};
+
+/* What may wait for long, while objects are created and their pages guarded: it gets other memory in any case. */
+static const uint8_t may_wait[HOOK_COUNT] = {
+    [HOOK_read] = 1, [HOOK_readv] = 1, [HOOK_recv] = 1, [HOOK_recvfrom] = 1, [HOOK_recvmsg] = 1,
+    [HOOK_accept] = 1, [HOOK_accept4] = 1, [HOOK_poll] = 1, [HOOK_ppoll] = 1, [HOOK_select] = 1,
+    [HOOK_pselect] = 1, [HOOK_epoll_wait] = 1, [HOOK_epoll_pwait] = 1, [HOOK_wait4] = 1, [HOOK_waitpid] = 1,
+    [HOOK_waitid] = 1, [HOOK_sigtimedwait] = 1,
 };
 
 /** struct iovec and struct msghdr (socket(7)). */
@@ -93,7 +103,9 @@ struct message {
 /** A buffer of the program's, and what the call gets in its place. */
 struct buffer {
   uint64_t at, size;
-  uint8_t *copy, *before; /* `before`: what the copy held when the call was made */
+  uint8_t *copy;
+  uint8_t *before; /* what the copy held when the call was made; NULL: … */
+  size_t from;     /* … the call fills it with what it returns the length of, from that offset on */
 };
 
 /** All of a call's. */
@@ -102,7 +114,10 @@ struct bounced {
   uint8_t small[2 * SMALL];
   size_t used;
   int count;
+  int anywhere; /* also for memory that is not guarded yet */
 };
+
+#define CHANGED SIZE_MAX /* what has changed tells what a call has written */
 
 /* FIONREAD and its like are older than the numbers that tell how much they write (ioctl_list(2)). */
 static size_t size_of_control(uint64_t request) {
@@ -120,6 +135,7 @@ static size_t size_of(const struct out *out, const long a[6]) {
   switch (out->kind) {
     case FIXED: return out->size;
     case RESULT:
+    case FILLED:
     case TEXT: return a[out->by] < 0 ? 0 : (size_t)a[out->by];
     case ITEMS: return a[out->by] <= 0 ? 0 : (size_t)(uint32_t)a[out->by] * out->size;
     case LENGTH: return length == NULL ? 0 : *length;
@@ -133,68 +149,124 @@ static int is_guarded(uint64_t at, size_t size) {
   return at != 0 && size != 0 && polus_runtime_concerns((const void *)at, size);
 }
 
-static int vectors_guarded(const struct vector *vectors, uint64_t count) {
+/* Objects are never created there. */
+static int on_own_stack(uint64_t at) {
+  uint64_t low = (uint64_t)__builtin_frame_address(0), block = thread_identity() & ~UINT64_C(1);
+  /* The thread control block is at the upper end of a stack, but for the first thread's. */
+  return at >= low && at - low < STACK && (block < low || at < block);
+}
+
+static int is_concerned(uint64_t at, size_t size, int anywhere) {
+  if (is_guarded(at, size)) return 1;
+  return anywhere && at != 0 && size != 0 && size <= MOST_ANYWHERE && !on_own_stack(at);
+}
+
+static int vectors_concerned(const struct vector *vectors, uint64_t count, int anywhere) {
   for (uint64_t i = 0; vectors != NULL && i < count && i < MOST_VECTORS; i++) {
-    if (is_guarded(vectors[i].at, vectors[i].size)) return 1;
+    if (is_concerned(vectors[i].at, vectors[i].size, anywhere)) return 1;
   }
   return 0;
 }
 
+static int waits_anywhere(long number) { return may_wait[number] && versions_coexist(); }
+
 /* By value: see hooks.h, so that what calls it can go on by a jump. */
 __attribute__((noipa)) static int concerned(long number, long a, long b, long c, long d, long e, long f) {
   const long arguments[6] = {a, b, c, d, e, f};
+  int anywhere = waits_anywhere(number);
   for (const struct out *out = outs[number]; out < outs[number] + MOST_OUT && out->kind != NOTHING; out++) {
     uint64_t at = (uint64_t)arguments[out->argument];
     if (at == 0) continue;
     if (out->kind == VECTOR) {
-      if (vectors_guarded((const struct vector *)at, (uint64_t)(int)arguments[out->by])) return 1;
+      if (vectors_concerned((const struct vector *)at, (uint64_t)(int)arguments[out->by], anywhere)) return 1;
     } else if (out->kind == MESSAGE) {
       const struct message *message = (const struct message *)at;
-      if (is_guarded(at, sizeof *message) || is_guarded(message->name, message->name_size) ||
-          is_guarded(message->control, message->control_size) || vectors_guarded(message->vectors, message->count)) {
+      if (is_concerned(at, sizeof *message, anywhere) || is_concerned(message->name, message->name_size, anywhere) ||
+          is_concerned(message->control, message->control_size, anywhere) ||
+          vectors_concerned(message->vectors, message->count, anywhere)) {
         return 1;
       }
-    } else if (is_guarded(at, size_of(out, arguments))) {
+    } else if (is_concerned(at, size_of(out, arguments), anywhere)) {
       return 1;
     }
   }
   return 0;
 }
 
-/** Other memory for a buffer, with what it holds; the buffer itself where it is not guarded or there is none. */
-static uint64_t instead(struct bounced *all, uint64_t at, size_t size) {
-  if (all->count == MOST_BUFFERS || !is_guarded(at, size)) return at;
-  struct buffer *buffer = &all->buffers[all->count];
-  *buffer = (struct buffer){.at = at, .size = size};
-  if (all->used + 2 * size <= sizeof all->small) {
-    buffer->copy = all->small + all->used;
-    all->used += 2 * size;
-  } else {
-    buffer->copy = pages_allocate(2 * size);
-    if (buffer->copy == NULL) return at;
+/* Where the program gives memory that is not there the kernel is to say so. */
+static int copy_in(uint8_t *to, uint64_t at, size_t size) {
+  uint64_t mask = lock_enter();
+  int result = careful_copy(to, (const void *)at, size);
+  lock_leave(mask);
+  return result;
+}
+
+static uint8_t *reserve(struct bounced *all, size_t room) {
+  if (all->used + room <= sizeof all->small) {
+    all->used += room;
+    return all->small + all->used - room;
   }
-  buffer->before = buffer->copy + size;
-  memcpy(buffer->copy, (const void *)at, size);
-  memcpy(buffer->before, buffer->copy, size);
+  uint8_t *at = pages_allocate(POLUS_OTHER_MEMORY_BEFORE + room);
+  if (at == NULL) return NULL;
+  *(uint64_t *)at = POLUS_OTHER_MEMORY;
+  return at + POLUS_OTHER_MEMORY_BEFORE;
+}
+
+static void release(struct bounced *all, uint8_t *copy, size_t room) {
+  if (copy >= all->small && copy < all->small + sizeof all->small) return;
+  pages_release(copy - POLUS_OTHER_MEMORY_BEFORE, POLUS_OTHER_MEMORY_BEFORE + room);
+}
+
+static size_t room_of(const struct buffer *buffer) { return buffer->before == NULL ? buffer->size : 2 * buffer->size; }
+
+/**
+ * Other memory for a buffer; the buffer itself where that need not be or there is none.
+ * @param from CHANGED: it holds what the buffer holds; else see struct buffer
+ */
+static uint64_t instead(struct bounced *all, uint64_t at, size_t size, size_t from) {
+  if (all->count == MOST_BUFFERS || !is_concerned(at, size, all->anywhere)) return at;
+  struct buffer *buffer = &all->buffers[all->count];
+  size_t room = from == CHANGED ? 2 * size : size;
+  *buffer = (struct buffer){.at = at, .size = size, .from = from};
+  buffer->copy = reserve(all, room);
+  if (buffer->copy == NULL) return at;
+  if (from == CHANGED) {
+    buffer->before = buffer->copy + size;
+    if (copy_in(buffer->copy, at, size) < 0) {
+      release(all, buffer->copy, room);
+      return at;
+    }
+    memcpy(buffer->before, buffer->copy, size);
+  }
   all->count++;
   return (uint64_t)buffer->copy;
 }
 
-/** Stores what the call has changed and nothing else: another thread may have stored beside it. */
-static void give_back(struct bounced *all) {
+/* What has changed and nothing else: another thread may have stored beside it. */
+static void store_changes(const struct buffer *buffer) {
+  for (size_t from = 0, to; from < buffer->size; from = to + 1) {
+    while (from < buffer->size && buffer->copy[from] == buffer->before[from]) from++;
+    for (to = from; to < buffer->size && buffer->copy[to] != buffer->before[to];) to++;
+    if (to > from) polus_runtime_store((void *)(buffer->at + from), buffer->copy + from, to - from);
+  }
+}
+
+/** Stores what the call has written, which has returned `result`. */
+static void give_back(struct bounced *all, long result) {
+  size_t written = result > 0 ? (size_t)result : 0;
   for (struct buffer *buffer = all->buffers; buffer < all->buffers + all->count; buffer++) {
-    for (size_t from = 0, to; from < buffer->size; from = to + 1) {
-      while (from < buffer->size && buffer->copy[from] == buffer->before[from]) from++;
-      for (to = from; to < buffer->size && buffer->copy[to] != buffer->before[to];) to++;
-      if (to > from) polus_runtime_store((void *)(buffer->at + from), buffer->copy + from, to - from);
-    }
-    int is_small = buffer->copy >= all->small && buffer->copy < all->small + sizeof all->small;
-    if (!is_small) pages_release(buffer->copy, 2 * buffer->size);
+    size_t here = written > buffer->from ? written - buffer->from : 0;
+    if (here > buffer->size) here = buffer->size;
+    if (buffer->before != NULL) store_changes(buffer);
+    else if (here > 0) polus_runtime_store((void *)buffer->at, buffer->copy, here);
+    release(all, buffer->copy, room_of(buffer));
   }
 }
 
 static void vectors_instead(struct bounced *all, struct vector *to, const struct vector *from, uint64_t count) {
-  for (uint64_t i = 0; i < count; i++) to[i] = (struct vector){instead(all, from[i].at, from[i].size), from[i].size};
+  for (uint64_t i = 0, offset = 0; i < count; offset += from[i++].size) {
+    to[i] = (struct vector){instead(all, from[i].at, from[i].size, offset), from[i].size};
+  }
 }
 
 /** As many vectors as there are buffers at most: a call may fill fewer than it was given. */
@@ -205,31 +277,34 @@ static long make(struct way way, long a, long b, long c, long d, long e, long f)
 }
 
 /* A system call leaves the vector registers alone, as a function of the C library need not. */
-static void give_back_by(struct way way, struct bounced *all) {
+static void give_back_by(struct way way, struct bounced *all, long result) {
   struct vectors vectors;
   if (way.number == -1) {
-    give_back(all);
+    give_back(all, result);
     return;
   }
   uint64_t mask = lock_enter();
   vectors_enter(&vectors);
-  give_back(all);
+  give_back(all, result);
   vectors_leave(&vectors);
   lock_leave(mask);
 }
 
+static int anywhere(struct way way) { return way.number != -1 || waits_anywhere(way.hook); }
+
 static long bounce_message(struct way way, const long a[6]) {
   struct message *original = (struct message *)a[1];
-  struct bounced all = {.count = 0};
+  struct bounced all;
+  all.count = 0, all.used = 0, all.anywhere = anywhere(way);
   struct vector vectors[MOST_BUFFERS];
   struct message message = *original;
   message.count = original->vectors == NULL ? 0 : fitting(original->count);
   vectors_instead(&all, vectors, original->vectors, message.count);
   message.vectors = vectors;
-  message.name = instead(&all, original->name, original->name_size);
-  message.control = instead(&all, original->control, original->control_size);
+  message.name = instead(&all, original->name, original->name_size, CHANGED);
+  message.control = instead(&all, original->control, original->control_size, CHANGED);
   long result = make(way, a[0], (long)&message, a[2], a[3], a[4], a[5]);
-  give_back_by(way, &all);
+  give_back_by(way, &all, result);
   if (result < 0) return result;
   message.vectors = original->vectors, message.count = original->count;
   message.name = original->name, message.control = original->control;
@@ -241,10 +316,11 @@ static long bounce_message(struct way way, const long a[6]) {
 __attribute__((noinline)) long bounce(struct way way, long a, long b, long c, long d, long e, long f) {
   const long before[6] = {a, b, c, d, e, f};
   long now[6] = {a, b, c, d, e, f};
-  struct bounced all = {.count = 0};
+  struct bounced all;
   struct vector vectors[MOST_BUFFERS];
   const struct out *first = outs[way.hook];
   if (first->kind == MESSAGE) return bounce_message(way, before);
+  all.count = 0, all.used = 0, all.anywhere = anywhere(way);
   for (const struct out *out = first; out < first + MOST_OUT && out->kind != NOTHING; out++) {
     uint64_t at = (uint64_t)before[out->argument];
     if (out->kind == VECTOR) {
@@ -252,11 +328,12 @@ __attribute__((noinline)) long bounce(struct way way, long a, long b, long c, lo
       vectors_instead(&all, vectors, (const struct vector *)at, (uint64_t)now[out->by]);
       now[out->argument] = (long)vectors;
     } else {
-      now[out->argument] = (long)instead(&all, at, size_of(out, before));
+      size_t from = out->kind == RESULT ? 0 : CHANGED;
+      now[out->argument] = (long)instead(&all, at, size_of(out, before), from);
     }
   }
   long result = make(way, now[0], now[1], now[2], now[3], now[4], now[5]);
-  give_back_by(way, &all);
+  give_back_by(way, &all, result);
   return first->kind == TEXT && result != 0 && result == now[first->argument] ? before[first->argument] : result;
 }
 

@@ -301,11 +301,18 @@ struct polus_hook {
 extern POLUS_EXPORT struct polus_hook polus_hooks[];
 
 /**
- * Where a thread goes on that has been blocked since before its memory was guarded in read, readv, recvfrom, recvmsg,
- * accept, accept4, wait4 or waitid: with all registers as they are at the return of that call but rcx, which says where
- * that is. Call frame information leads through it.
+ * Where a thread goes on that has been blocked since before its memory was guarded, in a call that native/runtime/blocked.c
+ * knows: with all registers as they are at the return of that call but rcx, which says where that is. Call frame
+ * information leads through it.
  */
 extern POLUS_EXPORT void polus_blocked(void);
+
+/**
+ * Stands this many bytes before memory of the runtime's own that a call was given in the place of the program's: a
+ * thread that is blocked there needs no other.
+ */
+#define POLUS_OTHER_MEMORY UINT64_C(0x4f534c504f574e21)
+#define POLUS_OTHER_MEMORY_BEFORE 64
 
 /**
  * Clears SIGSEGV and SIGTRAP from the masks of all of the program's handlers: a thread that blocks a signal

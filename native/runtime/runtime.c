@@ -29,10 +29,12 @@ struct progress {
 
 static struct progress progress[POLUS_MOST_SETS];
 static uint32_t item_count;
-uint32_t polus_converting;
+uint32_t polus_coexisting;
+
+static int coexists(uint32_t state) { return state == POLUS_SET_CONVERTING || state == POLUS_SET_COHERENT; }
 
 static void set_state(struct polus_set_status *status, uint32_t state) {
-  polus_converting += (state == POLUS_SET_CONVERTING) - (status->state == POLUS_SET_CONVERTING);
+  polus_coexisting += (uint32_t)coexists(state) - (uint32_t)coexists(status->state);
   status->state = state;
 }
 

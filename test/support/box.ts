@@ -19,7 +19,12 @@ export const boxItems: readonly DataRequest[] = [
   },
   {
     name: "tile",
-    objects: { kind: "each", each: { name: "tiles_each" }, size: () => ({ old: 8, new: 16 }) },
+    objects: {
+      kind: "each",
+      each: { name: "tiles_each" },
+      size: () => ({ old: 8, new: 16 }),
+      onNew: { name: "tile_create" },
+    },
     forward: "tile_up",
     backward: "tile_down",
   },

@@ -6,7 +6,7 @@
 
 #include "../memory/memory_binding.h"
 #include "call.h"
-#include "end_call.h"
+#include "move_call.h"
 #include "fault.h"
 #include "moment.h"
 #include "snapshot.h"
@@ -295,18 +295,6 @@ CallSpec CallOf(const Napi::Object &request) {
   return spec;
 }
 
-Napi::Value EndCall(const Napi::CallbackInfo &info) {
-  TargetHandle target = TargetOf(info, 1);
-  pid_t tid = info[2].As<Napi::Number>().Int32Value();
-  uint64_t number = ToCount(info[3], "a system call", 1023);
-  uint64_t sp = ToAddress(info[4], "a stack pointer");
-  return TracerOf(info).Run(info.Env(), [=](TracerContext &context) -> Tracer::Settle {
-    bool ended = EndBlockedCall(*target, GadgetsOf(*target, context), tid, number, sp, context.table, context.timer,
-                                context.deadline);
-    return [ended](Napi::Env env) { return Napi::Boolean::New(env, ended); };
-  });
-}
-
 Napi::Value MoveCall(const Napi::CallbackInfo &info) {
   TargetHandle target = TargetOf(info, 1);
   pid_t tid = info[2].As<Napi::Number>().Int32Value();
@@ -448,7 +436,6 @@ void InitTracer(Napi::Env env, Napi::Object exports) {
   Export<Install>(env, exports, "tracerInstall");
   Export<Snapshot>(env, exports, "tracerSnapshot");
   Export<CallOnThread>(env, exports, "tracerCall");
-  Export<EndCall>(env, exports, "tracerEndCall");
   Export<MoveCall>(env, exports, "tracerMoveCall");
   Export<ReadAtOneMoment>(env, exports, "tracerReadTogether");
   Export<WriteAtOneMoment>(env, exports, "tracerWriteTogether");

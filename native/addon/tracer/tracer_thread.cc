@@ -9,7 +9,9 @@ namespace polus {
 
 namespace {
 
-constexpr uint64_t kIdleTickNs = 2'000'000;
+// How long we wait for tracees before we look for jobs ourselves: twice as long each time that nothing has come.
+constexpr uint64_t kShortestTickNs = 2'000'000;
+constexpr uint64_t kLongestTickNs = 32'000'000;
 // For how long processes may stand at their entry points with none of them let go.
 constexpr uint64_t kStartLimitNs = 5'000'000'000;
 // For how long a tracer that watches for starts may give no sign of life.
@@ -50,7 +52,7 @@ void TracerThread::Submit(std::function<void(TracerContext &)> job) {
   jobs_.push_back(std::move(job));
   asked_.store(true, std::memory_order_release);
   changed_.notify_all();
-  // Out of a wait for tracees, too. One that comes too early is made good by the idle tick.
+  // Out of a wait for tracees, too. One that comes just before that wait is made good by the tick.
   WaitTimer::InstallHandler();
   ::pthread_kill(thread_.native_handle(), WaitTimer::Signal());
 }
@@ -62,6 +64,7 @@ void TracerThread::Main() {
   ::sigdelset(&blocked, WaitTimer::Signal());
   ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
   TracerContext context(on_event_, watchdog_.deadline());
+  uint64_t tick = kShortestTickNs;
   for (;;) {
     std::function<void(TracerContext &)> job;
     {
@@ -78,11 +81,16 @@ void TracerThread::Main() {
     GiveSignOfLife(context.table);
     if (job) {
       job(context);
+      tick = kShortestTickNs;
       continue;
     }
     // A program that is stopped all the time, by signals of its own, is let go on as soon as can be.
-    context.timer.Arm(MonotonicNanoseconds() + kIdleTickNs);
-    while (context.table.SettleNext() && !asked_.load(std::memory_order_acquire)) GiveSignOfLife(context.table);
+    context.timer.Arm(MonotonicNanoseconds() + tick);
+    tick = std::min(2 * tick, kLongestTickNs);
+    while (!asked_.load(std::memory_order_acquire) && context.table.SettleNext()) {
+      GiveSignOfLife(context.table);
+      tick = kShortestTickNs;
+    }
     context.timer.Disarm();
   }
 }

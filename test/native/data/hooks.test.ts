@@ -39,6 +39,10 @@ async function dataState(target: TargetProcess): Promise<string | undefined> {
   return (await engine.status(target.pid))?.updates.at(-1)?.patches[0]?.data?.state;
 }
 
+async function guardedPages(target: TargetProcess): Promise<number> {
+  return (await engine.status(target.pid))?.runtime?.guardedPages ?? 0;
+}
+
 /** All stacks lead to their ends, also through the runtime, and one of them through this function. */
 async function expectSeen(target: TargetProcess, name: string): Promise<void> {
   const stacks = await withSession(target.pid, (session) => session.stacks(target.pid));
@@ -113,6 +117,27 @@ for (const call of ["read", "recvmsg"]) {
         await rollback(target.pid);
         await expectClean(target, "wake");
       }
+    });
+  });
+}
+
+for (const [call, since] of ["read", "readv", "recv", "recvmsg"].flatMap((one) => [
+  [one, "before the update"] as const,
+  [one, "after it"] as const,
+])) {
+  test(`an object is created in the page to which a thread waits in ${call} since ${since}`, async () => {
+    await withTarget(program, { args: [`--waits=${call}`, "--yard"] }, async (target) => {
+      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      if (since === "after it") await expectClean(target, "wake");
+      for (let round = 0; round < 3; round++) {
+        const before = await guardedPages(target);
+        await expectClean(target, "lay");
+        if (round === 0)
+          assert.ok((await guardedPages(target)) > before, "no page more is guarded");
+        await expectClean(target, "wake");
+      }
+      await rollback(target.pid);
+      await expectClean(target, "wake");
     });
   });
 }

@@ -20,6 +20,7 @@
  *   wake          what --waits=CALL waits for arrives
  *   restart       a signal arrives meanwhile, whose handler lets the call go on …
  *   interrupt     … or lets it fail, and be made again
+ *   lay           creates an object in the page to which the thread reads (--yard)
  *   cancel        the thread that waits is cancelled
  */
 #include "box.h"
@@ -392,21 +393,35 @@ static int wait_in_poll(const char *call) {
 
 static void poll_and_read(const char *call) {
   char byte;
-  int result;
-  do result = wait_in_poll(call);
-  while (result < 0 && errno == EINTR);
-  done(call, result, 1);
+  done(call, wait_in_poll(call), 1);
   done("read", read(wake_ends[0], &byte, 1), 1);
 }
 
 static atomic_ulong interrupted, signalled;
 
+/* With --yard what is read comes to memory in whose page there are no objects before `lay`. */
+static char *yard, *text_at = box.text;
+static unsigned laid;
+
+TARGET_UPDATED struct tile *tile_create(void) {
+  struct tile *tile = (struct tile *)(void *)(yard + 2048) + laid++;
+  tile->number = laid;
+  tile->colour = 5 * laid;
+  return tile;
+}
+
+static void lay(void) {
+  struct tile *tile = tile_create();
+  tile->colour = 7;
+  if (tile->number != laid || tile->colour != 7) target_error("a tile that was laid is wrong");
+}
+
 static long read_text(const char *call) {
-  struct iovec part = {box.text, sizeof box.text};
+  struct iovec part = {text_at, sizeof box.text};
   struct msghdr text = {.msg_iov = &part, .msg_iovlen = 1};
-  if (strcmp(call, "read") == 0) return read(wake_ends[0], box.text, sizeof box.text);
+  if (strcmp(call, "read") == 0) return read(wake_ends[0], text_at, sizeof box.text);
   if (strcmp(call, "readv") == 0) return readv(wake_ends[0], &part, 1);
-  if (strcmp(call, "recv") == 0) return recv(wake_ends[0], box.text, sizeof box.text, 0);
+  if (strcmp(call, "recv") == 0) return recv(wake_ends[0], text_at, sizeof box.text, 0);
   return recvmsg(wake_ends[0], &text, 0);
 }
 
@@ -414,7 +429,8 @@ static void wait_for_text(const char *call) {
   long result;
   while ((result = read_text(call)) < 0 && errno == EINTR) atomic_fetch_add(&interrupted, 1);
   done(call, result, 1);
-  expect(call, "w");
+  if (text_at == box.text) expect(call, "w");
+  else if (strcmp(text_at, "w") != 0) target_error("what was read did not arrive");
 }
 
 static void wait_for_peer(const char *call) {
@@ -467,7 +483,7 @@ static void wait_always(const char *call) {
     if (strcmp(call, kinds[i].call) == 0) wait_once = kinds[i].wait;
   }
   while (target_running()) {
-    if (wait_once == wait_for_text) memset(box.text, 0, sizeof box.text);
+    if (wait_once == wait_for_text) memset(text_at, 0, sizeof box.text);
     wait_once(call);
     atomic_fetch_add(&wakes, 1);
   }
@@ -570,7 +586,7 @@ static const struct {
     {"random", by_random},     {"poll", by_poll},       {"fork", in_child},    {"blocked", while_blocked},
     {"handler", in_handler},   {"mprotect", by_mprotect}, {"munmap", by_munmap},     {"mremap", by_mremap},   {"altstack", on_altstack}, {"vfork", in_vfork},     {"closed", when_closed},
     {"framed", start_framed}, {"unframe", end_framed}, {"leave", leaving},       {"wake", wake},
-    {"restart", restart},     {"interrupt", interrupt}, {"cancel", cancel},
+    {"restart", restart},     {"interrupt", interrupt}, {"cancel", cancel},       {"lay", lay},
 };
 
 static bool command(const char *line, char *reply, size_t size) {
@@ -588,6 +604,9 @@ int main(int argc, char **argv) {
   if (pipe(pipe_ends) != 0 || socketpair(AF_UNIX, SOCK_DGRAM, 0, sockets) != 0) abort();
   unsigned long context = 0;
   if (target_option("aio") != NULL && syscall(SYS_io_setup, 8, &context) != 0) abort();
+  yard = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (yard == MAP_FAILED) abort();
+  if (target_option("yard") != NULL) text_at = yard;
   if (target_option("waits") != NULL) start_waiter(target_option("waits"));
   lay_tiles();
   target_on_command(command);
