@@ -28,7 +28,10 @@
 
 namespace {
 
+// While somebody may be held for a short time only, and else.
 constexpr int kTickMilliseconds = 4;
+constexpr int kIdleTickMilliseconds = 20;
+constexpr uint64_t kShortNanoseconds = 200'000'000;
 constexpr uint64_t kGraceNanoseconds = 2'000'000'000;
 
 // True if the process is stopped by a signal or a debugger (proc(5), state T or t).
@@ -60,14 +63,16 @@ int main(int argc, char **argv) {
   if (page == MAP_FAILED) return 2;
   const auto *hold = static_cast<const polus::HoldDeadline *>(page);
   int stat = ::open((std::string("/proc/") + argv[3] + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
+  int tick = kTickMilliseconds;
   for (;;) {
     pollfd p{tracer, POLLIN, 0};
-    int n = ::poll(&p, 1, kTickMilliseconds);
+    int n = ::poll(&p, 1, tick);
     if (n > 0) return 0;  // the tracer has ended
     uint64_t until = hold->until_ns.load(std::memory_order_acquire);
     uint64_t now = Now();
     if (until != 0 && now > until && (now > until + kGraceNanoseconds || IsStopped(stat))) {
       ::syscall(SYS_pidfd_send_signal, tracer, SIGKILL, nullptr, 0);
     }
+    tick = until == 0 || until > now + kShortNanoseconds ? kIdleTickMilliseconds : kTickMilliseconds;
   }
 }
