@@ -47,8 +47,8 @@ void Move(std::vector<uint8_t> code, Random &random) {
 size_t MoveEntries(const std::vector<std::string> &corpus, Random &random, const TimeSlice &slice) {
   std::vector<std::vector<uint8_t>> functions;
   for (const std::string &path : corpus) {
-    polus::Module module(path, 0x10000, "");
-    for (const polus::Symbol &symbol : module.Symbols().All()) {
+    polus::Module module(polus::LinkedFile::Open(path, "").file, 0x10000);
+    for (const polus::Symbol &symbol : module.Linked().Symbols().All()) {
       if (!symbol.IsFunction() || symbol.size == 0) continue;
       if (const auto bytes = module.File().BytesAt(symbol.address, std::min<uint64_t>(symbol.size, 72))) {
         functions.emplace_back(bytes->data, bytes->data + bytes->size);

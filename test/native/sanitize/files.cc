@@ -41,16 +41,15 @@ void Ask(const Question &question) {
   }
 }
 
-void AskOfCode(Module &module, const std::vector<uint64_t> &functions) {
-  const uint64_t bias = module.Bias();
-  Ask([&] { module.Branches(); });
-  for (const polus::AddressRange &range : module.Text()) {
+void AskOfCode(polus::LinkedFile &linked, const std::vector<uint64_t> &functions) {
+  Ask([&] { linked.Branches(); });
+  for (const polus::AddressRange &range : linked.Text()) {
     if (range.start >= range.end) continue;
-    Ask([&] { module.Branches().Into(range.start - bias, range.end - bias); });
-    Ask([&] { polus::FindDeadPadding(module, range.start - bias, range.end - bias); });
+    Ask([&] { linked.Branches().Into(range.start, range.end); });
+    Ask([&] { polus::FindDeadPadding(linked, range.start, range.end); });
   }
   Ask([&] {
-    polus::KeeperSearch search(module, {&module});
+    polus::KeeperSearch search(linked, {&linked});
     for (uint64_t function : functions) search.Of(function);
   });
 }
@@ -58,7 +57,7 @@ void AskOfCode(Module &module, const std::vector<uint64_t> &functions) {
 // Every name and every type that can be reached, which must be finitely many and end.
 void AskOfTypes(Module &module) {
   constexpr size_t kMostTypes = 4000;
-  polus::TypeReader &types = module.Types();
+  polus::TypeReader &types = module.Linked().Types();
   std::vector<polus::TypeNumber> queue;
   const auto any = [](polus::DebugKind) { return true; };
   for (const std::string &name : types.Index().Beginning(any, "", 500)) {
@@ -100,9 +99,9 @@ void AskOfModule(const std::string &path) {
     const auto module =
         std::make_shared<Module>(polus::LinkedFile::Open(path, "").file, kLoadAddress);
     Ask([&] { module->File().BuildId(); });
-    Ask([&] { module->Dynamic(); });
+    Ask([&] { module->Linked().Dynamic(); });
     std::vector<uint64_t> functions;
-    for (const polus::Symbol &symbol : module->Symbols().All()) {
+    for (const polus::Symbol &symbol : module->Linked().Symbols().All()) {
       if (functions.size() == kMostSymbols) break;
       if (!symbol.IsFunction()) continue;
       functions.push_back(symbol.address);
@@ -110,9 +109,9 @@ void AskOfModule(const std::string &path) {
       Ask([&] { module->SymbolAt(address); });
       Ask([&] { module->NextFunctionStart(address); });
       Ask([&] { module->FileBytes(address, 16); });
-      Ask([&] { module->Dwarf().SourceOf(address); });
+      Ask([&] { module->Linked().Dwarf().SourceOf(address); });
     }
-    AskOfCode(*module, functions);
+    AskOfCode(module->Linked(), functions);
     AskOfStack(module);
     Ask([&] { AskOfTypes(*module); });
   });

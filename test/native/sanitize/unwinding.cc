@@ -39,7 +39,7 @@ Unwinding::Unwinding(pid_t pid, const std::string &program) : state_(std::make_u
 Unwinding::~Unwinding() = default;
 
 uint64_t Unwinding::AddressOf(const std::string &function) const {
-  const polus::SymbolTable &symbols = state_->module->Symbols();
+  const polus::SymbolTable &symbols = state_->module->Linked().Symbols();
   for (uint32_t index : symbols.Named(function)) {
     if (symbols.All()[index].IsFunction()) return state_->module->AddressOf(symbols.All()[index]);
   }
