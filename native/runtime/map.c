@@ -88,7 +88,7 @@ static void go_on_growing(void) {
     }
     from->buckets[tables.emptied] = NULL;
     if (++tables.emptied < from->size) continue;
-    pages_empty(from->buckets, from->size * sizeof *from->buckets);
+    /* Its memory stays, for readers: that of all outgrown ones is as much as the table's. */
     *from = (struct table){NULL, 0};
   }
 }

@@ -67,8 +67,6 @@ int memcmp(const void *one, const void *other, size_t size) {
   return 0;
 }
 
-enum { MADVISE_DONTNEED = 4 };
-
 static size_t whole_pages(size_t size) { return (size + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1); }
 
 void *pages_allocate(size_t size) {
@@ -78,10 +76,6 @@ void *pages_allocate(size_t size) {
 }
 
 void pages_release(void *at, size_t size) { (void)polus_munmap(at, whole_pages(size)); }
-
-void pages_empty(void *at, size_t size) {
-  (void)POLUS_CALL(SYS_madvise, at, whole_pages(size), MADVISE_DONTNEED, 0, 0, 0);
-}
 
 /* Class 2k holds 16 << k bytes, class 2k + 1 half as much again. */
 static unsigned class_of(size_t size, size_t *room) {

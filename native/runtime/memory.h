@@ -26,9 +26,6 @@ int memcmp(const void *one, const void *other, size_t size);
 void *pages_allocate(size_t size);
 void pages_release(void *at, size_t size);
 
-/** Gives the memory back and leaves the addresses: they read as zeros. */
-void pages_empty(void *at, size_t size);
-
 /**
  * A heap of size classes (powers of two and their halves above, from 16 bytes). Everything in one heap
  * lies in pages that nothing else lies in, and that stay mapped. Under the runtime's lock only.
