@@ -29,7 +29,8 @@ struct out {
   uint16_t size;
 };
 
-enum { MOST_OUT = 3, MOST_BUFFERS = 16, SMALL = 512, MOST_VECTORS = 1024, MOST_ANYWHERE = 1 << 20, STACK = 1 << 23 };
+enum { MOST_OUT = 3, MOST_BUFFERS = 4, SMALL = 512, MOST_VECTORS = 1024, MOST_ANYWHERE = 1 << 20,
+       MOST_TOGETHER = 1 << 30, STACK = 1 << 23 };
 
 static const struct out outs[HOOK_COUNT][MOST_OUT] = {
     [HOOK_read] = {{1, RESULT, 2, 0}},
@@ -104,8 +105,7 @@ struct message {
 struct buffer {
   uint64_t at, size;
   uint8_t *copy;
-  uint8_t *before; /* what the copy held when the call was made; NULL: … */
-  size_t from;     /* … the call fills it with what it returns the length of, from that offset on */
+  uint8_t *before; /* what the copy held when the call was made; NULL: the call returns how much it has written */
 };
 
 /** All of a call's. */
@@ -115,9 +115,10 @@ struct bounced {
   size_t used;
   int count;
   int anywhere; /* also for memory that is not guarded yet */
+  /* The call gets one buffer, the last one, for all of these: it may have more than we have buffers. */
+  const struct vector *vectors;
+  uint64_t vector_count;
 };
-
-#define CHANGED SIZE_MAX /* what has changed tells what a call has written */
 
 /* FIONREAD and its like are older than the numbers that tell how much they write (ioctl_list(2)). */
 static size_t size_of_control(uint64_t request) {
@@ -219,27 +220,40 @@ static void release(struct bounced *all, uint8_t *copy, size_t room) {
 
 static size_t room_of(const struct buffer *buffer) { return buffer->before == NULL ? buffer->size : 2 * buffer->size; }
 
-/**
- * Other memory for a buffer; the buffer itself where that need not be or there is none.
- * @param from CHANGED: it holds what the buffer holds; else see struct buffer
- */
-static uint64_t instead(struct bounced *all, uint64_t at, size_t size, size_t from) {
-  if (all->count == MOST_BUFFERS || !is_concerned(at, size, all->anywhere)) return at;
-  struct buffer *buffer = &all->buffers[all->count];
-  size_t room = from == CHANGED ? 2 * size : size;
-  *buffer = (struct buffer){.at = at, .size = size, .from = from};
-  buffer->copy = reserve(all, room);
-  if (buffer->copy == NULL) return at;
-  if (from == CHANGED) {
-    buffer->before = buffer->copy + size;
-    if (copy_in(buffer->copy, at, size) < 0) {
-      release(all, buffer->copy, room);
-      return at;
-    }
-    memcpy(buffer->before, buffer->copy, size);
+/** How it is known what a call has written. */
+enum written { RETURNED, CHANGED };
+
+static struct buffer *add_buffer(struct bounced *all, uint64_t at, size_t size, enum written how) {
+  if (all->count == MOST_BUFFERS) return NULL;
+  size_t room = how == CHANGED ? 2 * size : size;
+  uint8_t *copy = reserve(all, room);
+  if (copy == NULL) return NULL;
+  if (how == CHANGED && copy_in(copy, at, size) < 0) {
+    release(all, copy, room);
+    return NULL;
   }
-  all->count++;
-  return (uint64_t)buffer->copy;
+  struct buffer *buffer = &all->buffers[all->count++];
+  *buffer = (struct buffer){at, size, copy, how == CHANGED ? copy + size : NULL};
+  if (how == CHANGED) memcpy(buffer->before, copy, size);
+  return buffer;
+}
+
+/** Other memory for a buffer; the buffer itself where that need not be or there is none. */
+static uint64_t instead(struct bounced *all, uint64_t at, size_t size, enum written how) {
+  struct buffer *buffer = is_concerned(at, size, all->anywhere) ? add_buffer(all, at, size, how) : NULL;
+  return buffer == NULL ? at : (uint64_t)buffer->copy;
+}
+
+/** The same for several at once: `one` is instead of all of them. 0: they need not be. The last thing to ask for. */
+static int all_instead(struct bounced *all, struct vector *one, const struct vector *vectors, uint64_t count) {
+  uint64_t size = 0;
+  if (!vectors_concerned(vectors, count, all->anywhere)) return 0;
+  for (uint64_t i = 0; i < count && i < MOST_VECTORS && size <= MOST_TOGETHER; i++) size += vectors[i].size;
+  struct buffer *buffer = count > MOST_VECTORS || size > MOST_TOGETHER ? NULL : add_buffer(all, 0, size, RETURNED);
+  if (buffer == NULL) return 0;
+  *one = (struct vector){(uint64_t)buffer->copy, size};
+  all->vectors = vectors, all->vector_count = count;
+  return 1;
 }
 
 /* What has changed and nothing else: another thread may have stored beside it. */
@@ -251,26 +265,24 @@ static void store_changes(const struct buffer *buffer) {
   }
 }
 
+static void scatter(const struct bounced *all, const uint8_t *from, size_t size) {
+  for (uint64_t i = 0; i < all->vector_count && size > 0; i++) {
+    size_t part = all->vectors[i].size < size ? all->vectors[i].size : size;
+    if (part > 0) polus_runtime_store((void *)all->vectors[i].at, from, part);
+    from += part, size -= part;
+  }
+}
+
 /** Stores what the call has written, which has returned `result`. */
 static void give_back(struct bounced *all, long result) {
-  size_t written = result > 0 ? (size_t)result : 0;
   for (struct buffer *buffer = all->buffers; buffer < all->buffers + all->count; buffer++) {
-    size_t here = written > buffer->from ? written - buffer->from : 0;
-    if (here > buffer->size) here = buffer->size;
+    size_t written = result <= 0 ? 0 : (size_t)result < buffer->size ? (size_t)result : buffer->size;
     if (buffer->before != NULL) store_changes(buffer);
-    else if (here > 0) polus_runtime_store((void *)buffer->at, buffer->copy, here);
+    else if (buffer->at == 0) scatter(all, buffer->copy, written);
+    else if (written > 0) polus_runtime_store((void *)buffer->at, buffer->copy, written);
     release(all, buffer->copy, room_of(buffer));
   }
 }
-
-static void vectors_instead(struct bounced *all, struct vector *to, const struct vector *from, uint64_t count) {
-  for (uint64_t i = 0, offset = 0; i < count; offset += from[i++].size) {
-    to[i] = (struct vector){instead(all, from[i].at, from[i].size, offset), from[i].size};
-  }
-}
-
-/** As many vectors as there are buffers at most: a call may fill fewer than it was given. */
-static uint64_t fitting(uint64_t count) { return count < MOST_BUFFERS - 2 ? count : MOST_BUFFERS - 2; }
 
 static long make(struct way way, long a, long b, long c, long d, long e, long f) {
   return way.number == -1 ? previous_of(way.hook)(a, b, c, d, e, f) : POLUS_CALL(way.number, a, b, c, d, e, f);
@@ -290,19 +302,21 @@ static void give_back_by(struct way way, struct bounced *all, long result) {
   lock_leave(mask);
 }
 
-static int anywhere(struct way way) { return way.number != -1 || waits_anywhere(way.hook); }
+static void begin(struct bounced *all, struct way way) {
+  all->count = 0, all->used = 0;
+  all->vectors = NULL, all->vector_count = 0;
+  all->anywhere = way.number != -1 || waits_anywhere(way.hook);
+}
 
 static long bounce_message(struct way way, const long a[6]) {
   struct message *original = (struct message *)a[1];
   struct bounced all;
-  all.count = 0, all.used = 0, all.anywhere = anywhere(way);
-  struct vector vectors[MOST_BUFFERS];
+  struct vector one;
   struct message message = *original;
-  message.count = original->vectors == NULL ? 0 : fitting(original->count);
-  vectors_instead(&all, vectors, original->vectors, message.count);
-  message.vectors = vectors;
+  begin(&all, way);
   message.name = instead(&all, original->name, original->name_size, CHANGED);
   message.control = instead(&all, original->control, original->control_size, CHANGED);
+  if (all_instead(&all, &one, original->vectors, original->count)) message.vectors = &one, message.count = 1;
   long result = make(way, a[0], (long)&message, a[2], a[3], a[4], a[5]);
   give_back_by(way, &all, result);
   if (result < 0) return result;
@@ -317,19 +331,16 @@ __attribute__((noinline)) long bounce(struct way way, long a, long b, long c, lo
   const long before[6] = {a, b, c, d, e, f};
   long now[6] = {a, b, c, d, e, f};
   struct bounced all;
-  struct vector vectors[MOST_BUFFERS];
+  struct vector one;
   const struct out *first = outs[way.hook];
   if (first->kind == MESSAGE) return bounce_message(way, before);
-  all.count = 0, all.used = 0, all.anywhere = anywhere(way);
+  begin(&all, way);
   for (const struct out *out = first; out < first + MOST_OUT && out->kind != NOTHING; out++) {
     uint64_t at = (uint64_t)before[out->argument];
-    if (out->kind == VECTOR) {
-      now[out->by] = (long)fitting((uint64_t)(int)before[out->by]);
-      vectors_instead(&all, vectors, (const struct vector *)at, (uint64_t)now[out->by]);
-      now[out->argument] = (long)vectors;
-    } else {
-      size_t from = out->kind == RESULT ? 0 : CHANGED;
-      now[out->argument] = (long)instead(&all, at, size_of(out, before), from);
+    if (out->kind != VECTOR) {
+      now[out->argument] = (long)instead(&all, at, size_of(out, before), out->kind == RESULT ? RETURNED : CHANGED);
+    } else if (all_instead(&all, &one, (const struct vector *)at, (uint64_t)(int)before[out->by])) {
+      now[out->argument] = (long)&one, now[out->by] = 1;
     }
   }
   long result = make(way, now[0], now[1], now[2], now[3], now[4], now[5]);

@@ -99,6 +99,21 @@ static void by_recv(void) {
   expect("what was received", text);
 }
 
+enum { SLICES = 32 };
+
+/** One that takes most of them. */
+static size_t next_long_text(char *text, size_t size) {
+  snprintf(text, size, "text %050u", ++turn);
+  box.text[0] = '?';
+  return strlen(text) + 1;
+}
+
+/** The box's text in slices of two bytes. */
+static int slice_text(struct iovec *parts) {
+  for (int i = 0; i < SLICES; i++) parts[i] = (struct iovec){box.text + 2 * i, 2};
+  return SLICES;
+}
+
 static void by_readv(void) {
   char text[32], head[2];
   size_t length = next_text(text, sizeof text);
@@ -107,6 +122,12 @@ static void by_readv(void) {
   done("readv", readv(pipe_ends[0], parts, 2), (long)length + 2);
   if (memcmp(head, "ab", 2) != 0) target_error("the first part is wrong");
   expect("what was read in parts", text);
+  struct iovec many[SLICES];
+  char long_text[64];
+  length = next_long_text(long_text, sizeof long_text);
+  done("write", write(pipe_ends[1], long_text, length), (long)length);
+  done("readv", readv(pipe_ends[0], many, slice_text(many)), (long)length);
+  expect("what was read in many parts", long_text);
 }
 
 static void by_recvmsg(void) {
@@ -118,6 +139,14 @@ static void by_recvmsg(void) {
   done("recvmsg", recvmsg(sockets[0], &message, 0), (long)length);
   if (message.msg_iov != &part) target_error("the message has become another");
   expect("a message", text);
+  struct iovec many[SLICES];
+  char long_text[64];
+  length = next_long_text(long_text, sizeof long_text);
+  done("send", send(sockets[1], long_text, length, 0), (long)length);
+  message = (struct msghdr){.msg_iov = many, .msg_iovlen = (size_t)slice_text(many)};
+  done("recvmsg", recvmsg(sockets[0], &message, 0), (long)length);
+  if (message.msg_flags != 0 || message.msg_iovlen != SLICES) target_error("a message in many parts was cut");
+  expect("a message in many parts", long_text);
 }
 
 static void by_sockopt(void) {
