@@ -5,20 +5,17 @@
  *     lookup SECONDS
  */
 #include <linux/seccomp.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "loaded.h"
+#include "under_stress.h"
 
-enum { OBJECTS = 1 << 14, LASTING = 512, READERS = 3, WRITERS = 2 };
+enum { OBJECTS = 1 << 14, LASTING = 512 };
 
 /* Eight on a page. */
 struct thing {
@@ -33,13 +30,10 @@ static __typeof__(polus_runtime_forget) *forget;
 static struct thing things[OBJECTS];
 static void *twins[LASTING];
 static long item;
-static atomic_int stop;
 static atomic_ulong broken, reads, changes, handled, seen;
 
 static void thing_up(const void *from, void *to) { memcpy(to, from, sizeof(struct thing)); }
 static void thing_down(const void *from, void *to) { memcpy(to, from, sizeof(struct thing)); }
-
-static unsigned chance(unsigned *seed) { return (*seed = *seed * 1664525u + 1013904223u) >> 8; }
 
 static void look_at(unsigned which, const void *inside) {
   struct thing *thing = &things[which];
@@ -115,18 +109,7 @@ int main(int count, char **words) {
     twins[i] = copy_by(&things[i], (void *)thing_up);
     if (twins[i] == NULL) return 4;
   }
-  struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-  sigaction(SIGALRM, &action, NULL);
-  pthread_t threads[READERS + WRITERS];
-  for (long i = 0; i < READERS + WRITERS; i++) {
-    if (pthread_create(&threads[i], NULL, i < READERS ? reader : writer, (void *)(i < READERS ? i + 1 : i - READERS)) != 0) return 3;
-  }
-  struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
-  setitimer(ITIMER_REAL, &often, NULL);
-  for (int i = 0; i < (count > 1 ? atoi(words[1]) : 2) * 1000; i++) usleep(1000);
-  setitimer(ITIMER_REAL, &never, NULL);
-  atomic_store(&stop, 1);
-  for (int i = 0; i < READERS + WRITERS; i++) pthread_join(threads[i], NULL);
+  under_stress(count > 1 ? atoi(words[1]) : 2, reader, writer, on_alarm);
   if (!makes_no_system_call()) atomic_fetch_add(&broken, 1);
   printf("reads %lu, changes %lu, handled %lu, seen %lu, broken %lu\n", atomic_load(&reads), atomic_load(&changes),
          atomic_load(&handled), atomic_load(&seen), atomic_load(&broken));

@@ -4,18 +4,15 @@
  *
  *     shadow SECONDS
  */
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "../../../native/runtime/shadow.h"
 #include "loaded.h"
+#include "under_stress.h"
 
-enum { OBJECTS = 4096, LASTING = 512, KEY = 7, OTHER_KEY = 8, READERS = 3, WRITERS = 2 };
+enum { OBJECTS = 4096, LASTING = 512, KEY = 7, OTHER_KEY = 8 };
 
 struct field {
   const void *owner;
@@ -28,7 +25,6 @@ static __typeof__(polus_shadow_free) *end;
 static __typeof__(polus_shadow_free_all) *end_all;
 
 static char objects[OBJECTS][16];
-static atomic_int stop;
 static atomic_ulong broken, reads, changes, handled, seen;
 
 static uint64_t check_of(const void *object, unsigned long key) { return (uint64_t)object * 31 ^ key; }
@@ -43,8 +39,6 @@ static void fill(void *field, const void *object, void *context) {
 static int right(const struct field *field, const void *object, unsigned long key) {
   return field->owner == object && field->check == check_of(object, key);
 }
-
-static unsigned chance(unsigned *seed) { return (*seed = *seed * 1664525u + 1013904223u) >> 8; }
 
 /* The first ones are there for ever, and must always be found; of the others a reader may only ask whether they are. */
 static void *reader(void *argument) {
@@ -102,18 +96,7 @@ int main(int count, char **words) {
   *(void **)&end_all = symbol_of(library, "polus_shadow_free_all");
   if (get(objects[0], KEY) != NULL || end(objects[0], KEY) != 0) return 4;
   for (int i = 0; i < LASTING; i++) make(objects[i], KEY, sizeof(struct field), fill, (void *)(uintptr_t)KEY);
-  struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-  sigaction(SIGALRM, &action, NULL);
-  pthread_t threads[READERS + WRITERS];
-  for (long i = 0; i < READERS + WRITERS; i++) {
-    if (pthread_create(&threads[i], NULL, i < READERS ? reader : writer, (void *)(i < READERS ? i + 1 : i - READERS)) != 0) return 3;
-  }
-  struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
-  setitimer(ITIMER_REAL, &often, NULL);
-  for (int i = 0; i < (count > 1 ? atoi(words[1]) : 2) * 1000; i++) usleep(1000);
-  setitimer(ITIMER_REAL, &never, NULL);
-  atomic_store(&stop, 1);
-  for (int i = 0; i < READERS + WRITERS; i++) pthread_join(threads[i], NULL);
+  under_stress(count > 1 ? atoi(words[1]) : 2, reader, writer, on_alarm);
   long left = 0;
   for (int i = 0; i < OBJECTS; i++) left += get(objects[i], OTHER_KEY) != NULL;
   if (end_all(OTHER_KEY, count_one) != left || end_all(OTHER_KEY, NULL) != 0) atomic_fetch_add(&broken, 1);
