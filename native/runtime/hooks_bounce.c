@@ -29,7 +29,7 @@ struct out {
   uint16_t size;
 };
 
-enum { MOST_OUT = 3, MOST_BUFFERS = 4, SMALL = 512, MOST_VECTORS = 1024, MOST_ANYWHERE = 1 << 20,
+enum { MOST_OUT = 3, SMALL = 512, MOST_VECTORS = 1024, MOST_ANYWHERE = 1 << 20,
        MOST_TOGETHER = 1 << 30, STACK = 1 << 23 };
 
 static const struct out outs[HOOK_COUNT][MOST_OUT] = {
@@ -110,12 +110,12 @@ struct buffer {
 
 /** All of a call's. */
 struct bounced {
-  struct buffer buffers[MOST_BUFFERS];
+  struct buffer buffers[MOST_OUT];
   uint8_t small[2 * SMALL];
   size_t used;
   int count;
   int anywhere; /* also for memory that is not guarded yet */
-  /* The call gets one buffer, the last one, for all of these: it may have more than we have buffers. */
+  /* The call gets one buffer for all of these, which is nowhere (`at` 0) in the program: it may have many. */
   const struct vector *vectors;
   uint64_t vector_count;
 };
@@ -224,7 +224,7 @@ static size_t room_of(const struct buffer *buffer) { return buffer->before == NU
 enum written { RETURNED, CHANGED };
 
 static struct buffer *add_buffer(struct bounced *all, uint64_t at, size_t size, enum written how) {
-  if (all->count == MOST_BUFFERS) return NULL;
+  if (all->count == MOST_OUT) return NULL;
   size_t room = how == CHANGED ? 2 * size : size;
   uint8_t *copy = reserve(all, room);
   if (copy == NULL) return NULL;

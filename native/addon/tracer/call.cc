@@ -30,7 +30,6 @@ constexpr size_t kVectorsAt = 160;    // xmm0 in the legacy area of an XSAVE ima
 constexpr size_t kTagWordAt = 4;      // abridged x87 tags
 constexpr size_t kPresentAt = 512;    // mask of the components that are not in their initial state
 constexpr uint64_t kSseState = 2;
-constexpr long long kErestartRestartblock = -516;
 constexpr uint64_t kStopsOn = 8;  // of the runtime's two words about stops; the first is for off
 constexpr uint64_t kStopsStoreLength = 2;
 

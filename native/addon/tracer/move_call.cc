@@ -16,8 +16,6 @@ namespace {
 constexpr uint64_t kStopLimitNs = 50'000'000;
 // Besides a signal frame, for a store that is caught meanwhile.
 constexpr size_t kRuntimeStack = 16 << 10;
-constexpr long long kErestartRestartblock = -516;
-constexpr long long kErestartnohand = -514;
 
 // epoll_wait(2) is not restarted by the kernel in any case, other calls not with a time-out (SO_RCVTIMEO).
 bool Interrupted(const user_regs_struct &r) {

@@ -22,11 +22,6 @@ namespace polus {
 
 namespace {
 
-// Kernel-internal results (include/linux/errno.h); ptrace shows them in rax.
-constexpr long long kErestartsys = -512;
-constexpr long long kErestartnohand = -514;
-constexpr long long kErestartRestartblock = -516;
-
 // Calls that report EINTR for any wake-up and that may be restarted with unchanged
 // arguments. Others (close above all) must never be run twice.
 constexpr std::array<int, 35> kRestartable = {

@@ -14,6 +14,11 @@
 
 namespace polus {
 
+// Kernel-internal results of a system call that was interrupted (include/linux/errno.h); ptrace shows them in rax.
+constexpr long long kErestartsys = -512;
+constexpr long long kErestartnohand = -514;
+constexpr long long kErestartRestartblock = -516;
+
 // Lets a blocking waitpid of this thread return with EINTR once a time has passed.
 class WaitTimer {
  public:

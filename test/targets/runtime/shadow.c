@@ -54,15 +54,11 @@ static void *reader(void *argument) {
   return NULL;
 }
 
-/* Each writer has objects of its own. */
 static void *writer(void *argument) {
   long which = (long)argument;
   unsigned seed = (unsigned)which;
   while (!atomic_load(&stop)) {
-    long at = LASTING + chance(&seed) % (OBJECTS - LASTING);
-    at -= (at - which) % WRITERS;
-    if (at < LASTING) continue;
-    const char *object = objects[at];
+    const char *object = objects[own_object(which, &seed, LASTING, OBJECTS)];
     struct field *field = get(object, OTHER_KEY);
     if (field == NULL) {
       field = make(object, OTHER_KEY, sizeof *field, fill, (void *)(uintptr_t)OTHER_KEY);

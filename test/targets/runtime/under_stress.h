@@ -15,6 +15,15 @@ static atomic_int stop;
 
 static inline unsigned chance(unsigned *seed) { return (*seed = *seed * 1664525u + 1013904223u) >> 8; }
 
+/** One of the objects from `first` to before `end` that are this writer's alone. */
+static inline long own_object(long writer, unsigned *seed, long first, long end) {
+  for (;;) {
+    long at = first + (long)chance(seed) % (end - first);
+    at -= (at - writer) % WRITERS;
+    if (at >= first) return at;
+  }
+}
+
 /** Both get a number of their own, readers from 1 and writers from 0 on, and work until `stop`. */
 static inline void under_stress(int seconds, void *(*reader)(void *), void *(*writer)(void *), void (*on_alarm)(int)) {
   struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
