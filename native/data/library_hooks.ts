@@ -9,12 +9,13 @@ import { findFunction, type FoundFunction } from "../resolve/functions.js";
 import type { HookPlanner } from "../session/hook_plan.js";
 
 /** `struct polus_hook`. */
-const entrySize = 48;
+const entrySize = 56;
 const nameSize = 24;
 const hookAt = 24;
 const previousAt = 32;
 const flagsAt = 40;
-const flags = { needed: 1, alternative: 2, called: 4 } as const;
+const doorAt = 48;
+const flags = { needed: 1, alternative: 2, called: 4, idle: 8 } as const;
 /** A level below all others: the selector is never less. */
 const always = 0;
 const libraryName = "libc.so.6";
@@ -57,14 +58,16 @@ export function planLibraryHooks(
   for (let at = 0; at + entrySize <= table.length; at += entrySize) {
     const entry = table.subarray(at, at + entrySize);
     const name = cName(entry.subarray(0, nameSize));
-    const how = Number(entry.readBigUInt64LE(flagsAt));
+    const how = entry.readUInt32LE(flagsAt);
+    const unless = (how & flags.idle) === 0 ? null : entry.readUInt32LE(flagsAt + 4);
     if (name === "" || ((how & flags.alternative) !== 0 && isThere)) continue;
     try {
       const found = inLibrary(modules, name);
       let previous = found.address;
       if ((how & flags.called) === 0) {
-        const number = hooks.redirect(found, always, entry.readBigUInt64LE(hookAt));
+        const number = hooks.redirect(found, always, entry.readBigUInt64LE(hookAt), unless);
         previous = hooks.originalOf(number);
+        entry.writeBigUInt64LE(hooks.doorOf(number) ?? 0n, doorAt);
       }
       entry.writeBigUInt64LE(previous, previousAt);
       isThere = true;
@@ -79,7 +82,5 @@ export function planLibraryHooks(
 /** True if the entry behind one is for where that one is not there. */
 function hasAlternative(table: Buffer, at: number): boolean {
   const next = at + entrySize + flagsAt;
-  return (
-    next + 8 <= table.length && (Number(table.readBigUInt64LE(next)) & flags.alternative) !== 0
-  );
+  return next + 8 <= table.length && (table.readUInt32LE(next) & flags.alternative) !== 0;
 }

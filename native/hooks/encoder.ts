@@ -30,9 +30,12 @@ export class Encoder {
 
   /** `jmp rel8`; 2 bytes. */
   shortJump(target: bigint): void {
-    const distance = target - (this.here + 2n);
-    if (distance < -128n || distance > 127n) throw new RangeError("a rel8 does not reach");
-    this.parts.push(0xeb, Number(distance) & 0xff);
+    this.parts.push(0xeb, this.near(target));
+  }
+
+  /** `je rel8` or `jne rel8`; 2 bytes. */
+  shortJumpIf(condition: "equal" | "not equal", target: bigint): void {
+    this.parts.push(condition === "equal" ? 0x74 : 0x75, this.near(target));
   }
 
   /** Moves the stack pointer; leaves flags and all else alone. 5 or 8 bytes. */
@@ -94,12 +97,41 @@ export class Encoder {
     this.parts.push(0x3c, value, 0x58); // cmp $value,%al; pop %rax
   }
 
+  /** `cmpw $value,place(%rip)`; 8 bytes. */
+  compareWord(place: bigint, value: number): void {
+    this.parts.push(0x66, 0x83, 0x3d);
+    this.relative(place, 5);
+    this.parts.push(value & 0xff);
+  }
+
+  /** `test %rsi,%rsi`: whether the second argument (System V ABI 3.2.3) is zero; 3 bytes. */
+  testArgument(): void {
+    this.parts.push(0x48, 0x85, 0xf6);
+  }
+
+  /** `testl $bits,(%rsi)`; 6 bytes. */
+  testArgumentBits(bits: number): void {
+    this.parts.push(0xf7, 0x06);
+    this.four(bits);
+  }
+
+  /** Displacement of a jump of two bytes that stands here. */
+  private near(target: bigint): number {
+    const distance = target - (this.here + 2n);
+    if (distance < -128n || distance > 127n) throw new RangeError("a rel8 does not reach");
+    return Number(distance) & 0xff;
+  }
+
   private relative(target: bigint, bytesToEnd: number): void {
     const distance = target - (this.here + BigInt(bytesToEnd));
     if (distance < -(1n << 31n) || distance >= 1n << 31n)
       throw new RangeError("a rel32 does not reach");
+    this.four(Number(distance));
+  }
+
+  private four(value: number): void {
     const four = Buffer.alloc(4);
-    four.writeInt32LE(Number(distance));
+    four.writeInt32LE(value);
     this.parts.push(...four);
   }
 

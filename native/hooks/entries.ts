@@ -14,7 +14,7 @@ import { addon, type EntryChange, type TargetHandle } from "../addon/addon.js";
 import { EngineError } from "../engine.js";
 import type { FoundFunction } from "../resolve/functions.js";
 import { codeOf, messageOf } from "../process/modules.js";
-import { copyRoom } from "./arena.js";
+import { copyRoom, type StubbedEntry } from "./arena.js";
 import { Encoder } from "./encoder.js";
 import { pageSize } from "./placement.js";
 
@@ -34,14 +34,10 @@ export interface EntryForm {
   readonly relay: bigint | null;
 }
 
-/** An EntryForm with what follows from it. */
-export interface PlannedEntry extends EntryForm {
+/** An EntryForm with what follows from it; `copy` is from the function's first byte on. */
+export interface PlannedEntry extends EntryForm, StubbedEntry {
   /** What changes while threads are held. */
   readonly change: EntryChange & { readonly expected: Buffer; readonly bytes: Buffer };
-  /** Pushes that the stub takes back. */
-  readonly pushes: number;
-  /** The relocated entry, from the function's first byte on. */
-  readonly copy: Buffer;
   /** The jump in dead padding and what stands there in the file. */
   readonly relayed: { readonly original: Buffer; readonly jump: Buffer } | null;
 }

@@ -17,7 +17,7 @@ import type {
   UpdateRecord,
 } from "./record.js";
 
-const format = 4;
+const format = 5;
 const mostItems = 100_000;
 /** POLUS_MOST_SETS of the runtime. */
 const mostSets = 64;
@@ -54,6 +54,7 @@ export function encodeRecord(record: TargetRecord): Buffer {
       h.relay === null ? null : hex(h.relay),
       h.original.toString("hex"),
       h.jump.toString("hex"),
+      h.unless,
       h.chain.map((c) => [c.number, hex(c.target)]),
       h.plane,
       h.planes,
@@ -165,10 +166,9 @@ function decodeArena(value: unknown): ArenaRecord {
 }
 
 function decodeHook(value: unknown, arenas: number): HookRecord {
-  const [arena, index, name, at, size, skipped, relay, original, jump, chain, plane, planes] = list(
-    value,
-    "a hook",
-  );
+  const fields = list(value, "a hook");
+  const [arena, index, name, at, size, skipped, relay, original, jump, unless] = fields;
+  const [chain, plane, planes] = fields.slice(10);
   const hook: HookRecord = {
     arena: count(arena, "a hook's arena", arenas - 1),
     index: count(index, "a hook's index", hooksPerArena - 1),
@@ -179,6 +179,7 @@ function decodeHook(value: unknown, arenas: number): HookRecord {
     relay: relay === null ? null : address(relay, "a hook's relay"),
     original: bytes(original, "original bytes", 16),
     jump: bytes(jump, "a jump", 16),
+    unless: unless === null ? null : count(unless, "a hook's bits", 2 ** 31 - 1),
     chain: list(chain, "a chain").map((entry): ChainEntry => {
       const [number, target] = list(entry, "a chain's entry");
       return {

@@ -30,6 +30,8 @@ export interface HookRecord {
   /** What changes, `skipped` bytes behind `address`. */
   readonly original: Buffer;
   readonly jump: Buffer;
+  /** Bits of its second argument's word for which it is called in any case; `null`: it is never passed by. */
+  readonly unless: number | null;
   /** What the chain in the current plane says. */
   readonly chain: readonly ChainEntry[];
   readonly plane: number;

@@ -32,6 +32,9 @@ static inline int nothing_is_guarded(void) {
   return __atomic_load_n(&polus_control.guarded_pages, __ATOMIC_RELAXED) == 0 && !versions_coexist();
 }
 
+/** To be called when what `nothing_is_guarded` looks at may have changed: opens or shuts the hooks' doors. */
+void hooks_weigh(void);
+
 /** The C library's `errno` of the calling thread. */
 void set_errno(int code);
 

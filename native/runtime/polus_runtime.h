@@ -283,18 +283,22 @@ enum polus_hook_flags {
   POLUS_HOOK_NEEDED = 1,      /* without it no data may change */
   POLUS_HOOK_ALTERNATIVE = 2, /* only where the one before it is not there */
   POLUS_HOOK_CALLED = 4,      /* not redirected: we only call it */
+  POLUS_HOOK_IDLE = 8,        /* may be passed by while nothing is guarded … */
 };
+/** … if the second argument is not NULL, only where it points to 32 bits of which none of these is set. */
+#define POLUS_HOOK_UNLESS(bits) (POLUS_HOOK_IDLE | (uint64_t)(bits) << 32)
 
 /**
  * A function of the C library that stays redirected to one of the runtime's for as long as the process
  * lives, at whatever level its updates stand. `previous` calls the function as it was; the engine writes it
- * before the first call can come.
+ * before the first call can come, and `door`: the byte that is zero while it may be passed by, or NULL.
  */
 struct polus_hook {
   char name[24];
   void *hook;
   void *previous;
   uint64_t flags;
+  uint8_t *door;
 };
 
 /** The last one has no name. */

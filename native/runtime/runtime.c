@@ -36,6 +36,7 @@ static int coexists(uint32_t state) { return state == POLUS_SET_CONVERTING || st
 static void set_state(struct polus_set_status *status, uint32_t state) {
   polus_coexisting += (uint32_t)coexists(state) - (uint32_t)coexists(status->state);
   status->state = state;
+  hooks_weigh();
 }
 
 static struct polus_set_status *status_of(long set) {

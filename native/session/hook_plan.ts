@@ -4,7 +4,15 @@
  */
 import { addon, type EntryChange } from "../addon/addon.js";
 import { EngineError } from "../engine.js";
-import { Arena, arenaAlignment, arenaHead, hooksPerArena, planesPerArena } from "../hooks/arena.js";
+import {
+  Arena,
+  arenaAlignment,
+  arenaHead,
+  hooksPerArena,
+  planesPerArena,
+  type ArenaMapping,
+  type PlacedCode,
+} from "../hooks/arena.js";
 import { chainCode, sameChain, type ChainEntry } from "../hooks/chain.js";
 import {
   chooseForm,
@@ -22,17 +30,8 @@ import type { FoundFunction } from "../resolve/functions.js";
 import type { TargetProcess } from "./target_process.js";
 
 /** A mapping that a borrowed thread makes. */
-export interface PlannedMapping {
-  readonly start: bigint;
-  readonly size: bigint;
-  readonly write: boolean;
-  readonly execute: boolean;
-}
-
-export interface PlannedWrite {
-  readonly address: bigint;
-  readonly bytes: Buffer;
-}
+export type PlannedMapping = ArenaMapping;
+export type PlannedWrite = PlacedCode;
 
 /** Mappings that touch and are alike become one: each costs the borrowed thread a call. */
 export function coalesced(mappings: readonly PlannedMapping[]): PlannedMapping[] {
@@ -96,9 +95,12 @@ export class HookPlanner {
     return this.byAddress.has(f.address);
   }
 
-  /** Lets `target` be the function from the selector's value `level` on; returns its hook. */
-  redirect(f: FoundFunction, level: number, target: bigint): number {
-    const hook = this.hookFor(f);
+  /**
+   * Lets `target` be the function from the selector's value `level` on; returns its hook.
+   * @param unless whether it may be passed by, as HookRecord has it; for a function that is hooked already, it may not
+   */
+  redirect(f: FoundFunction, level: number, target: bigint, unless: number | null = null): number {
+    const hook = this.hookFor(f, unless);
     this.wanted.set(hook, [
       ...(this.wanted.get(hook) ?? []).filter((e) => e.number !== level),
       { number: level, target },
@@ -121,8 +123,16 @@ export class HookPlanner {
     return new Arena(base).copy(hook.index);
   }
 
+  /** The byte by which the runtime lets a hook be called; `null`: it always is. */
+  doorOf(number: number): bigint | null {
+    const hook = this.hooks[number];
+    const base = hook === undefined ? undefined : this.arenas[hook.arena]?.base;
+    if (hook === undefined || base === undefined) throw new Error("no such hook");
+    return hook.unless === null ? null : new Arena(base).door(hook.index);
+  }
+
   /** The hook of a function: the one it has, or a new one with its stub and relocated entry. */
-  private hookFor(f: FoundFunction): number {
+  private hookFor(f: FoundFunction, unless: number | null = null): number {
     const known = this.byAddress.get(f.address);
     if (known !== undefined) return known;
     const arenaNumber = this.arenaFor(f.module);
@@ -131,6 +141,10 @@ export class HookPlanner {
     const form = chooseForm(f, (start, end) => this.isTaken(start, end));
     const planned = planEntry(f, form, arena.stub(index), arena.copy(index));
     const hook = this.hooks.length;
+    const passes =
+      unless !== null &&
+      arena.passingCode(index, unless, planned) !== null &&
+      this.hasDoors(arenaNumber, arena.doorMapping());
     this.hooks.push({
       arena: arenaNumber,
       index,
@@ -141,6 +155,7 @@ export class HookPlanner {
       relay: form.relay,
       original: planned.change.expected,
       jump: planned.change.bytes,
+      unless: passes ? unless : null,
       chain: [],
       plane: 0,
       planes: [],
@@ -149,6 +164,18 @@ export class HookPlanner {
     this.wanted.set(hook, []);
     this.writeEntry(hook, planned);
     return hook;
+  }
+
+  /** Whether an arena's hooks can be passed by; plans the mapping for that if need be. */
+  private hasDoors(arena: number, mapping: PlannedMapping): boolean {
+    if (this.hooks.some((h) => h.arena === arena && h.unless !== null)) return true;
+    if (!this.isFree(mapping)) return false;
+    this.mappings.push(mapping);
+    return true;
+  }
+
+  private isFree({ start, size }: PlannedMapping): boolean {
+    return !this.process.maps().some((m) => m.start < start + size && m.end > start);
   }
 
   /** True if bytes of ours, or that are to be ours, stand in [start, end). */
@@ -177,10 +204,9 @@ export class HookPlanner {
     }
     this.unhooked.add(number);
     this.entries.push(change);
-    this.writes.push({
-      address: arena.stub(hook.index),
-      bytes: arena.stubCode(hook.index, planned.pushes),
-    });
+    const passing =
+      hook.unless === null ? null : arena.passingCode(hook.index, hook.unless, planned);
+    this.writes.push(...(passing ?? [arena.stubCode(hook.index, planned)]));
     this.writes.push({ address: arena.copy(hook.index), bytes: planned.copy });
   }
 
@@ -226,7 +252,7 @@ export class HookPlanner {
         execute: false,
       });
     }
-    for (const mapping of arena.mappings()) this.mappings.push({ ...mapping, write: false });
+    this.mappings.push(...arena.mappings());
     this.arenas.push({ module: module.path, moduleStart: module.info.start, base, planes: [0] });
     return this.arenas.length - 1;
   }
@@ -257,6 +283,8 @@ export class HookPlanner {
       this.hooks[number] = { ...hook, chain, plane, planes: [...new Set([...hook.planes, plane])] };
       if (isNew) this.writes.push(this.wholeSlot(arena, hook.index, plane));
       else this.slots.push(this.slotByte(arena, hook.index, plane));
+      if (hook.unless !== null && chain.some(({ number: level }) => level > 0))
+        this.slots.push({ address: arena.door(hook.index) + 1n, bytes: Buffer.of(1) });
     }
   }
 
@@ -338,13 +366,8 @@ export class HookPlanner {
     for (let plane = 0; plane < planesPerArena; plane++) {
       if (record.planes.includes(plane)) continue;
       const mapping = arena.planeMapping(plane);
-      if (
-        this.process
-          .maps()
-          .some((m) => m.start < mapping.start + mapping.size && m.end > mapping.start)
-      )
-        continue;
-      this.mappings.push({ ...mapping, write: false });
+      if (!this.isFree(mapping)) continue;
+      this.mappings.push(mapping);
       this.arenas[hook.arena] = { ...record, planes: [...record.planes, plane] };
       return { plane, code: codeAt(plane) };
     }

@@ -39,6 +39,7 @@ const hook = (arenas: number): fc.Arbitrary<HookRecord> =>
       relay: fc.constant(relay),
       original: bytes(relay === null ? 5 : 2),
       jump: bytes(relay === null ? 5 : 2),
+      unless: fc.option(fc.nat()),
       chain: fc.array(object({ number: level, target: address }), few),
       plane,
       planes: fc.array(plane, few),

@@ -1,5 +1,6 @@
 /** What the C library's calls do to data of which two versions are guarded. */
 import * as assert from "uvu/assert";
+import { TargetProcess as Member } from "../../../native/session/target_process.js";
 import { boxProgram, boxUpdate, expectClean } from "../../support/box.js";
 import {
   apply,
@@ -10,6 +11,8 @@ import {
   withSession,
 } from "../../support/engine_session.js";
 import { test } from "../../support/engine_test.js";
+import { buildPatch, patch, update } from "../../support/patches.js";
+import { readMemory, writeMemory } from "../../support/proc.js";
 import { sleep, withTarget, type TargetProcess } from "../../support/target_process.js";
 
 const program = boxProgram();
@@ -168,6 +171,80 @@ test("a thread waits since before an update that is taken back, or completed and
     await rollback(target.pid);
     await expectClean(target, "wake");
     expectUntraced(target);
+  });
+});
+
+/** `struct polus_hook` of polus_runtime.h. */
+const hookSize = 56;
+const previousAt = 32;
+const doorAt = 48;
+
+/** Where the runtime's hooks stand that may be passed by, and their doors. */
+function doorsOf(target: TargetProcess): { readonly hook: number; readonly door: number }[] {
+  const { runtime } = Member.open(target.pid, new Map(), true).record();
+  const table = runtime?.symbols.find(({ name }) => name === "polus_hooks");
+  assert.ok(table);
+  const doors = [];
+  for (
+    let hook = Number(table.address);
+    readMemory(target.pid, hook, 1)[0] !== 0;
+    hook += hookSize
+  ) {
+    const door = readMemory(target.pid, hook + doorAt, 8).readBigUInt64LE();
+    if (door !== 0n) doors.push({ hook, door: Number(door) });
+  }
+  return doors;
+}
+
+const doorStates = (target: TargetProcess): ReadonlySet<number | undefined> =>
+  new Set(doorsOf(target).map(({ door }) => readMemory(target.pid, door, 1)[0]));
+
+const others = ["masks", "on_linux"];
+
+test("while nothing is guarded, calls go past the runtime", async () => {
+  await withTarget(program, {}, async (target) => {
+    const passing = ["read", "readv", "stat", "ioctl", "random", "poll", ...others];
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    assert.equal(doorStates(target), new Set([1]));
+    for (const command of passing) await expectClean(target, command);
+    await rollback(target.pid);
+    assert.equal(doorStates(target), new Set([0]));
+    const doors = doorsOf(target);
+    assert.ok(doors.length > 40);
+    const kept = doors.map(({ hook }) => readMemory(target.pid, hook + previousAt, 8));
+    // Whoever comes through the runtime now goes on at address 0.
+    for (const { hook } of doors) writeMemory(target.pid, hook + previousAt, Buffer.alloc(8));
+    for (const command of passing) await expectClean(target, command);
+    doors.forEach(({ hook }, at) => {
+      writeMemory(target.pid, hook + previousAt, kept[at] ?? Buffer.alloc(0));
+    });
+    await expectClean(target, "blocked");
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    assert.equal(doorStates(target), new Set([1]));
+    for (const command of passing) await expectClean(target, command);
+  });
+});
+
+test("a function that calls go past the runtime to is replaced by an update, too", async () => {
+  const inLibrary = { kind: "library", name: "libc.so.6" } as const;
+  const replaced = { function: "uname", with: "uname_elsewhere", in: inLibrary };
+  const machine = update("machine", [patch("uname", buildPatch("uname.c"), [replaced])]);
+  await withTarget(program, {}, async (target) => {
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await rollback(target.pid);
+    await expectClean(target, "on_linux");
+    for (let round = 0; round < 2; round++) {
+      await apply(target.pid, machine);
+      await expectClean(target, "elsewhere");
+      await rollback(target.pid);
+      await expectClean(target, "on_linux");
+    }
+    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await expectClean(target, "on_linux");
+    await apply(target.pid, machine);
+    await expectClean(target, "elsewhere");
+    for (let round = 0; round < 2; round++) await rollback(target.pid);
+    for (const command of ["on_linux", "read"]) await expectClean(target, command);
   });
 });
 

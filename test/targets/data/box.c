@@ -42,6 +42,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -229,6 +230,28 @@ static void while_blocked(void) {
   pthread_join(thread, NULL);
   expect("what a thread without signals wrote", text);
 }
+
+/* Nothing that the runtime cares about. */
+static void by_masks(void) {
+  sigset_t set, before, now;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR2);
+  done("pthread_sigmask", pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+  done("pthread_sigmask", pthread_sigmask(SIG_BLOCK, NULL, &now), 0);
+  if (sigismember(&before, SIGUSR2) || !sigismember(&now, SIGUSR2)) target_error("the signal is not blocked");
+  done("pthread_sigmask", pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+  done("pthread_sigmask", pthread_sigmask(SIG_BLOCK, NULL, &now), 0);
+  if (sigismember(&now, SIGUSR2)) target_error("the signal is still blocked");
+}
+
+static void expect_machine(const char *name) {
+  struct utsname names;
+  done("uname", uname(&names), 0);
+  if (strcmp(names.sysname, name) != 0) target_error("uname says %s", names.sysname);
+}
+
+static void on_linux(void) { expect_machine("Linux"); }
+static void elsewhere(void) { expect_machine("elsewhere"); }
 
 static sigjmp_buf back;
 static char handler_text[32];
@@ -616,6 +639,7 @@ static const struct {
     {"handler", in_handler},   {"mprotect", by_mprotect}, {"munmap", by_munmap},     {"mremap", by_mremap},   {"altstack", on_altstack}, {"vfork", in_vfork},     {"closed", when_closed},
     {"framed", start_framed}, {"unframe", end_framed}, {"leave", leaving},       {"wake", wake},
     {"restart", restart},     {"interrupt", interrupt}, {"cancel", cancel},       {"lay", lay},
+    {"masks", by_masks},      {"on_linux", on_linux},   {"elsewhere", elsewhere},
 };
 
 static bool command(const char *line, char *reply, size_t size) {
