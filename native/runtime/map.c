@@ -24,21 +24,48 @@ enum { MOVED_AT_ONCE = 16 };
  * A sequence lock (Boehm, "Can seqlocks get along with programming language memory models?", 2012). Readers may come
  * upon what was given back, so that nothing of it is ever unmapped; they follow no pointer before they have seen that
  * it was read while nothing changed.
+ *
+ * Beside it, in the same cache line, which addresses copies may begin at: whatever else a program frees is known by
+ * that line not to be ours. Bits of copies that are gone stay set until `sift`.
  */
-static uint32_t version;
+enum { BEGINNINGS = 7 };
+static struct {
+  uint32_t version;
+  uint64_t beginnings[BEGINNINGS];
+} sight __attribute__((aligned(64)));
+
+static size_t gone; /* copies, since the bits were sifted */
+enum { MOST_GONE = 128 };
 
 static void change(void) {
-  __atomic_store_n(&version, version + 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&sight.version, sight.version + 1, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-static void changed(void) { __atomic_store_n(&version, version + 1, __ATOMIC_RELEASE); }
+static void changed(void) { __atomic_store_n(&sight.version, sight.version + 1, __ATOMIC_RELEASE); }
 
-uint32_t map_version(void) { return __atomic_load_n(&version, __ATOMIC_ACQUIRE); }
+uint32_t map_version(void) { return __atomic_load_n(&sight.version, __ATOMIC_ACQUIRE); }
 
 int map_holds(uint32_t since) {
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  return (since & 1) == 0 && __atomic_load_n(&version, __ATOMIC_RELAXED) == since;
+  return (since & 1) == 0 && __atomic_load_n(&sight.version, __ATOMIC_RELAXED) == since;
+}
+
+/** The word of an address, and its bit there. */
+static uint64_t *beginning_of(uint64_t address, uint64_t *bit) {
+  uint64_t hash = address / 8 * UINT64_C(0x9e3779b97f4a7c15);
+  *bit = UINT64_C(1) << (hash >> 58);
+  return &sight.beginnings[(hash >> 26 & UINT32_MAX) * BEGINNINGS >> 32];
+}
+
+static void note_beginning(uint64_t address) {
+  uint64_t bit, *word = beginning_of(address, &bit);
+  __atomic_store_n(word, *word | bit, __ATOMIC_RELAXED);
+}
+
+static int may_begin(uint64_t address) {
+  uint64_t bit, *word = beginning_of(address, &bit);
+  return (__atomic_load_n(word, __ATOMIC_RELAXED) & bit) != 0;
 }
 
 static size_t bucket_in(const struct table *which, uint64_t number) {
@@ -91,6 +118,23 @@ static void go_on_growing(void) {
     /* Its memory stays, for readers: that of all outgrown ones is as much as the table's. */
     *from = (struct table){NULL, 0};
   }
+}
+
+static void sift_table(const struct table *which) {
+  for (size_t i = 0; i < which->size; i++) {
+    for (const struct page *page = which->buckets[i]; page != NULL; page = page->next) {
+      for (uint32_t at = 0; at < page->count; at++) note_beginning(page->copies[at].at);
+    }
+  }
+}
+
+/* Once in so many that are gone, and not where there are so many pages that nearly all bits would be set again. */
+static void sift(void) {
+  if (gone < MOST_GONE || pages > MOST_GONE || tables.now.size > 1024) return;
+  gone = 0;
+  for (int i = 0; i < BEGINNINGS; i++) __atomic_store_n(&sight.beginnings[i], 0, __ATOMIC_RELAXED);
+  sift_table(&tables.now);
+  sift_table(&tables.outgrown);
 }
 
 static struct page *make(uint64_t number) {
@@ -172,6 +216,7 @@ static int insert(struct page *page, const struct copy *one) {
   memmove(&page->copies[i + 1], &page->copies[i], (page->count - i) * sizeof *one);
   page->copies[i] = *one;
   page->count++;
+  note_beginning(one->at);
   return 0;
 }
 
@@ -246,6 +291,8 @@ void map_remove(struct object *object) {
   erase(object, POLUS_OLD, last_page(object, POLUS_OLD));
   erase(object, POLUS_NEW, last_page(object, POLUS_NEW));
   heap_release(&heap, object, sizeof *object);
+  gone += 2;
+  sift();
   changed();
 }
 
@@ -270,6 +317,7 @@ static int sight_page(uint32_t since, uint64_t number, struct page **result) {
 
 int map_sight(uint32_t since, uint64_t address, uint32_t index, struct sighting *result) {
   struct page *page;
+  if (!may_begin(address)) return map_holds(since) ? 0 : -1;
   if (!sight_page(since, address / PAGE_SIZE, &page)) return -1;
   if (page == NULL) return map_holds(since) ? 0 : -1;
   const struct page seen = {.copies = SEEN(page->copies), .count = SEEN(page->count)};

@@ -41,14 +41,15 @@ test("a hundred updates and rollbacks in turn, a child forked in every third", (
   assert.ok((found["traps"] ?? 0) > 100_000, JSON.stringify(found));
 });
 
-for (const [name, what] of [
+for (const [name, what, ...words] of [
   ["shadow", "shadow fields: readers without a lock find what is there, and nothing else"],
   ["lookup", "objects are looked up without a lock or a system call while others come and go"],
+  ["lookup", "the same where there are few", "few"],
 ] as const) {
   test(what, () => {
     const { status, signal, stdout, stderr } = runWithRuntime(
       buildRuntimeProgram(name),
-      ["4"],
+      ["4", ...words],
       60_000,
     );
     assert.is(stderr, "");

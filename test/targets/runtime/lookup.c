@@ -2,7 +2,7 @@
  * Lookups under stress: threads that ask for objects without a lock, while others make objects known and forget them,
  * the tables grow, and signal handlers ask too. Then the same by a process that may make no system call at all.
  *
- *     lookup SECONDS
+ *     lookup SECONDS [few]: so few that it is seldom looked up what is not there
  */
 #include <linux/seccomp.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 #include "loaded.h"
 #include "under_stress.h"
 
-enum { OBJECTS = 1 << 14, LASTING = 512 };
+enum { MOST_OBJECTS = 1 << 14, MOST_LASTING = 512, FEW_OBJECTS = 80, FEW_LASTING = 16 };
 
 /* Eight on a page. */
 struct thing {
@@ -27,8 +27,9 @@ static __typeof__(polus_copy_by) *copy_by;
 static __typeof__(polus_runtime_disown) *disown;
 static __typeof__(polus_runtime_forget) *forget;
 
-static struct thing things[OBJECTS];
-static void *twins[LASTING];
+static struct thing things[MOST_OBJECTS];
+static void *twins[MOST_LASTING];
+static unsigned objects = MOST_OBJECTS, lasting = MOST_LASTING;
 static long item;
 static atomic_ulong broken, reads, changes, handled, seen;
 
@@ -47,8 +48,8 @@ static void look_at(unsigned which, const void *inside) {
 static void *reader(void *argument) {
   unsigned seed = (unsigned)(long)argument;
   while (!atomic_load(&stop)) {
-    look_at(chance(&seed) % LASTING, things[chance(&seed) % OBJECTS].bytes + 8);
-    if (copy_by(&things[LASTING + chance(&seed) % (OBJECTS - LASTING)], (void *)thing_up) != NULL) atomic_fetch_add(&seen, 1);
+    look_at(chance(&seed) % lasting, things[chance(&seed) % objects].bytes + 8);
+    if (copy_by(&things[lasting + chance(&seed) % (objects - lasting)], (void *)thing_up) != NULL) atomic_fetch_add(&seen, 1);
     atomic_fetch_add(&reads, 1);
   }
   return NULL;
@@ -58,7 +59,7 @@ static void *writer(void *argument) {
   long which = (long)argument;
   unsigned seed = (unsigned)which;
   while (!atomic_load(&stop)) {
-    struct thing *thing = &things[own_object(which, &seed, LASTING, OBJECTS)];
+    struct thing *thing = &things[own_object(which, &seed, lasting, objects)];
     void *twin = copy_by(thing, (void *)thing_up);
     if (twin == NULL) {
       if (runtime.add(item, thing) < 0) atomic_fetch_add(&broken, 1);
@@ -75,7 +76,7 @@ static void *writer(void *argument) {
 
 static void on_alarm(int number) {
   (void)number;
-  look_at((unsigned)(atomic_fetch_add(&handled, 1) % LASTING), &broken);
+  look_at((unsigned)(atomic_fetch_add(&handled, 1) % lasting), &broken);
 }
 
 /* In a child that is killed for any system call but those to end. */
@@ -83,7 +84,7 @@ static int makes_no_system_call(void) {
   pid_t child = fork();
   if (child == 0) {
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) syscall(SYS_exit, 2);
-    for (unsigned i = 0; i < LASTING; i++) look_at(i, things[i].bytes + 8);
+    for (unsigned i = 0; i < lasting; i++) look_at(i, things[i].bytes + 8);
     /* Not beside the objects: where a page holds some, there is something to forget. */
     forget(&child, sizeof child);
     (void)runtime.guards(&child, sizeof child);
@@ -95,13 +96,14 @@ static int makes_no_system_call(void) {
 
 int main(int count, char **words) {
   runtime = load_runtime();
+  if (count > 2 && strcmp(words[2], "few") == 0) objects = FEW_OBJECTS, lasting = FEW_LASTING;
   void *library = dlopen(getenv("POLUS_RUNTIME"), RTLD_NOW | RTLD_LOCAL);
   *(void **)&copy_by = symbol_of(library, "polus_copy_by");
   *(void **)&disown = symbol_of(library, "polus_runtime_disown");
   *(void **)&forget = symbol_of(library, "polus_runtime_forget");
   long set = good(runtime.set(), "set");
   item = ADD_ITEM(&runtime, set, sizeof(struct thing), sizeof(struct thing), thing_up, thing_down);
-  for (int i = 0; i < LASTING; i++) {
+  for (unsigned i = 0; i < lasting; i++) {
     good(runtime.add(item, &things[i]), "add");
     twins[i] = copy_by(&things[i], (void *)thing_up);
     if (twins[i] == NULL) return 4;
