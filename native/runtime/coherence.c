@@ -222,14 +222,15 @@ void *polus_twin_of(const void *pointer) {
  * The copy that `transfer` fills, from any copy of the object: those of updates on top of each other are a chain.
  * Returns 1, 0 if there is none, or -1 if something has changed since `version`.
  */
-static int filled_by(uint32_t version, uint64_t at, const void *transfer, uint32_t behind, void **found) {
+static int filled_by(uint64_t version, uint64_t at, const void *transfer, uint32_t behind, void **found) {
   struct sighting one;
   int result;
   for (uint32_t i = 0; (result = map_sight(version, at, i, &one)) > 0; i++) {
     for (unsigned from = POLUS_OLD; from <= POLUS_NEW; from++) {
       if ((const void *)items[one.item].transfer[from] != transfer) continue;
+      if (!map_holds(version)) return -1; /* an item's number may be given again */
       *found = (void *)one.at[1 - from];
-      return map_holds(version) ? 1 : -1; /* an item's number may be given again */
+      return 1;
     }
   }
   for (uint32_t i = 0; result == 0 && (result = map_sight(version, at, i, &one)) > 0; i++) {
@@ -240,12 +241,57 @@ static int filled_by(uint32_t version, uint64_t at, const void *transfer, uint32
   return result;
 }
 
+/*
+ * What was asked for lately: a program that asks the same for each of its calls finds the answer in one cache line
+ * instead of eight. It holds for as long as the map does. Whoever comes upon one that is being written goes without.
+ */
+static struct answer {
+  uint64_t turn; /* odd while it is written */
+  uint64_t version, at;
+  const void *transfer;
+  void *found;
+} __attribute__((aligned(64))) answers[16];
+
+static struct answer *answer_to(uint64_t at, const void *transfer) {
+  return &answers[(at / 8 ^ (uint64_t)transfer) * UINT64_C(0x9e3779b97f4a7c15) >> 60];
+}
+
+static int recall(uint64_t version, uint64_t at, const void *transfer, void **found) {
+  const struct answer *answer = answer_to(at, transfer);
+  uint64_t turn = __atomic_load_n(&answer->turn, __ATOMIC_ACQUIRE);
+  int right = __atomic_load_n(&answer->version, __ATOMIC_RELAXED) == version &&
+              __atomic_load_n(&answer->at, __ATOMIC_RELAXED) == at &&
+              __atomic_load_n(&answer->transfer, __ATOMIC_RELAXED) == transfer;
+  void *known = __atomic_load_n(&answer->found, __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  if (!right || turn % 2 != 0 || __atomic_load_n(&answer->turn, __ATOMIC_RELAXED) != turn) return 0;
+  if (!map_holds(version)) return 0;
+  *found = known;
+  return 1;
+}
+
+static void remember(uint64_t version, uint64_t at, const void *transfer, void *found) {
+  struct answer *answer = answer_to(at, transfer);
+  uint64_t turn = __atomic_load_n(&answer->turn, __ATOMIC_RELAXED);
+  if (turn % 2 != 0 || !__atomic_compare_exchange_n(&answer->turn, &turn, turn + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  __atomic_store_n(&answer->version, version, __ATOMIC_RELAXED);
+  __atomic_store_n(&answer->at, at, __ATOMIC_RELAXED);
+  __atomic_store_n(&answer->transfer, transfer, __ATOMIC_RELAXED);
+  __atomic_store_n(&answer->found, found, __ATOMIC_RELAXED);
+  __atomic_store_n(&answer->turn, turn + 2, __ATOMIC_RELEASE);
+}
+
 void *polus_copy_by(const void *object, const void *transfer) {
   void *found = NULL;
   /* Twice: what changes it does so for less than a microsecond, now and then. */
   for (int i = 0; object != NULL && i < 2; i++) {
-    int result = filled_by(map_version(), (uint64_t)object, transfer, 0, &found);
-    if (result >= 0) return found;
+    uint64_t version = map_version();
+    if (recall(version, (uint64_t)object, transfer, &found)) return found;
+    int result = filled_by(version, (uint64_t)object, transfer, 0, &found);
+    if (result < 0) continue;
+    remember(version, (uint64_t)object, transfer, found);
+    return found;
   }
   if (object == NULL) return NULL;
   uint64_t mask = lock_enter();

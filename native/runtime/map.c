@@ -30,7 +30,7 @@ enum { MOVED_AT_ONCE = 16 };
  */
 enum { BEGINNINGS = 7 };
 static struct {
-  uint32_t version;
+  uint64_t version;
   uint64_t beginnings[BEGINNINGS];
 } sight __attribute__((aligned(64)));
 
@@ -44,9 +44,9 @@ static void change(void) {
 
 static void changed(void) { __atomic_store_n(&sight.version, sight.version + 1, __ATOMIC_RELEASE); }
 
-uint32_t map_version(void) { return __atomic_load_n(&sight.version, __ATOMIC_ACQUIRE); }
+uint64_t map_version(void) { return __atomic_load_n(&sight.version, __ATOMIC_ACQUIRE); }
 
-int map_holds(uint32_t since) {
+int map_holds(uint64_t since) {
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
   return (since & 1) == 0 && __atomic_load_n(&sight.version, __ATOMIC_RELAXED) == since;
 }
@@ -300,7 +300,7 @@ void map_remove(struct object *object) {
 #define SEEN(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
 
 /** Says in `*result` which page it is, NULL for none, unless it returns 0: something has changed. */
-static int sight_page(uint32_t since, uint64_t number, struct page **result) {
+static int sight_page(uint64_t since, uint64_t number, struct page **result) {
   const struct tables all = {
     {SEEN(tables.now.buckets), SEEN(tables.now.size)},
     {SEEN(tables.outgrown.buckets), SEEN(tables.outgrown.size)},
@@ -315,7 +315,7 @@ static int sight_page(uint32_t since, uint64_t number, struct page **result) {
   return 0;
 }
 
-int map_sight(uint32_t since, uint64_t address, uint32_t index, struct sighting *result) {
+int map_sight(uint64_t since, uint64_t address, uint32_t index, struct sighting *result) {
   struct page *page;
   if (!may_begin(address)) return map_holds(since) ? 0 : -1;
   if (!sight_page(since, address / PAGE_SIZE, &page)) return -1;
@@ -334,7 +334,7 @@ int map_sight(uint32_t since, uint64_t address, uint32_t index, struct sighting 
 }
 
 int map_may_know(const void *at, size_t size) {
-  uint32_t since = map_version();
+  uint64_t since = map_version();
   uint64_t first = (uint64_t)at / PAGE_SIZE, last = ((uint64_t)at + (size == 0 ? 0 : size - 1)) / PAGE_SIZE;
   for (uint64_t number = first; number <= last; number++) {
     struct page *page;

@@ -77,11 +77,11 @@ const struct copy *copies_at(uint64_t address, uint32_t *count);
 /** The object that has a copy at exactly this address, and its side; NULL. */
 struct object *object_at(uint64_t address, unsigned *side);
 
-/** For everybody: a number that is even, and another one with each change of what is known; odd while it changes. */
-uint32_t map_version(void);
+/** For everybody: a number that is even, and larger with each change of what is known; odd while it changes. */
+uint64_t map_version(void);
 
 /** For everybody: whether nothing has changed since, so that all that was seen held together. */
-int map_holds(uint32_t version);
+int map_holds(uint64_t version);
 
 /** A copy that begins at an address, of an object. */
 struct sighting {
@@ -93,7 +93,7 @@ struct sighting {
  * For everybody: the `index`th of the copies that begin at exactly this address, the newest first. Returns 1, 0 where
  * there are no more of them, or -1 if something has changed since `version`.
  */
-int map_sight(uint32_t version, uint64_t address, uint32_t index, struct sighting *result);
+int map_sight(uint64_t version, uint64_t address, uint32_t index, struct sighting *result);
 
 /** For everybody: 0 if it is certain that no object is known on any page of these bytes. */
 int map_may_know(const void *at, size_t size);
