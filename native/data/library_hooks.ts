@@ -8,13 +8,16 @@ import { libraryIsNamed, type LoadedModule } from "../process/modules.js";
 import { findFunction, type FoundFunction } from "../resolve/functions.js";
 import type { HookPlanner } from "../session/hook_plan.js";
 
-/** `struct polus_hook`. */
-const entrySize = 56;
-const nameSize = 24;
-const hookAt = 24;
-const previousAt = 32;
-const flagsAt = 40;
-const doorAt = 48;
+/** `struct polus_hook`, in bytes. */
+export const hookLayout = {
+  size: 56,
+  nameSize: 24,
+  hook: 24,
+  previous: 32,
+  flags: 40,
+  unless: 44,
+  door: 48,
+} as const;
 const flags = { needed: 1, alternative: 2, called: 4, idle: 8 } as const;
 /** A level below all others: the selector is never less. */
 const always = 0;
@@ -55,21 +58,26 @@ export function planLibraryHooks(
   if (symbol === undefined || image === undefined) throw new Error("the runtime has no hooks");
   const table = image.bytes.subarray(Number(start - image.address)).subarray(0, symbol.size);
   let isThere = false;
-  for (let at = 0; at + entrySize <= table.length; at += entrySize) {
-    const entry = table.subarray(at, at + entrySize);
-    const name = cName(entry.subarray(0, nameSize));
-    const how = entry.readUInt32LE(flagsAt);
-    const unless = (how & flags.idle) === 0 ? null : entry.readUInt32LE(flagsAt + 4);
+  for (let at = 0; at + hookLayout.size <= table.length; at += hookLayout.size) {
+    const entry = table.subarray(at, at + hookLayout.size);
+    const name = cName(entry.subarray(0, hookLayout.nameSize));
+    const how = entry.readUInt32LE(hookLayout.flags);
+    const unless = (how & flags.idle) === 0 ? null : entry.readUInt32LE(hookLayout.unless);
     if (name === "" || ((how & flags.alternative) !== 0 && isThere)) continue;
     try {
       const found = inLibrary(modules, name);
       let previous = found.address;
       if ((how & flags.called) === 0) {
-        const number = hooks.redirect(found, always, entry.readBigUInt64LE(hookAt), unless);
+        const number = hooks.redirect(
+          found,
+          always,
+          entry.readBigUInt64LE(hookLayout.hook),
+          unless,
+        );
         previous = hooks.originalOf(number);
-        entry.writeBigUInt64LE(hooks.doorOf(number) ?? 0n, doorAt);
+        entry.writeBigUInt64LE(hooks.doorOf(number) ?? 0n, hookLayout.door);
       }
-      entry.writeBigUInt64LE(previous, previousAt);
+      entry.writeBigUInt64LE(previous, hookLayout.previous);
       isThere = true;
     } catch (error) {
       isThere = false;
@@ -81,6 +89,6 @@ export function planLibraryHooks(
 
 /** True if the entry behind one is for where that one is not there. */
 function hasAlternative(table: Buffer, at: number): boolean {
-  const next = at + entrySize + flagsAt;
+  const next = at + hookLayout.size + hookLayout.flags;
   return next + 8 <= table.length && (table.readUInt32LE(next) & flags.alternative) !== 0;
 }

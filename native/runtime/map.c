@@ -18,7 +18,7 @@ struct tables {
 };
 static struct tables tables;
 static size_t pages;
-enum { MOVED_AT_ONCE = 16 };
+enum { MOVED_AT_ONCE = 16, SMALLEST_TABLE = 1024 };
 
 /*
  * A sequence lock (Boehm, "Can seqlocks get along with programming language memory models?", 2012). Readers may come
@@ -98,7 +98,7 @@ static void put(struct page **bucket, struct page *page) {
 }
 
 static int grow(void) {
-  size_t size = tables.now.size == 0 ? 1024 : tables.now.size * 2;
+  size_t size = tables.now.size == 0 ? SMALLEST_TABLE : tables.now.size * 2;
   struct page **buckets = pages_allocate(size * sizeof *buckets);
   if (buckets == NULL) return -1;
   tables = (struct tables){{buckets, size}, tables.now, 0};
@@ -130,7 +130,7 @@ static void sift_table(const struct table *which) {
 
 /* Once in so many that are gone, and not where there are so many pages that nearly all bits would be set again. */
 static void sift(void) {
-  if (gone < MOST_GONE || pages > MOST_GONE || tables.now.size > 1024) return;
+  if (gone < MOST_GONE || pages > MOST_GONE || tables.now.size > SMALLEST_TABLE) return;
   gone = 0;
   for (int i = 0; i < BEGINNINGS; i++) __atomic_store_n(&sight.beginnings[i], 0, __ATOMIC_RELAXED);
   sift_table(&tables.now);

@@ -66,11 +66,6 @@ static void free_slot(const uint8_t *alias) {
   }
 }
 
-static void count_guarded(int64_t more) {
-  polus_control.guarded_pages += (uint64_t)more;
-  hooks_weigh();
-}
-
 static long guard_run(struct chunk *chunk, uint64_t first, size_t count) {
   uint8_t *at = address_of(first);
   size_t size = count * PAGE_SIZE, offset = (size_t)chunk->given * PAGE_SIZE;
@@ -88,7 +83,8 @@ static long guard_run(struct chunk *chunk, uint64_t first, size_t count) {
     page->alias = chunk->alias + offset;
     chunk->owner[chunk->given++] = first + i;
   }
-  count_guarded((int64_t)count);
+  polus_control.guarded_pages += count;
+  hooks_weigh();
   return 0;
 }
 
@@ -127,7 +123,8 @@ static long make_private(uint64_t first, size_t count, int protection) {
     page->alias = NULL;
     page->state = protection == POLUS_PROT_NONE ? PAGE_RETIRED : PAGE_PLAIN;
   }
-  count_guarded(-(int64_t)count);
+  polus_control.guarded_pages -= count;
+  hooks_weigh();
   return 0;
 }
 

@@ -38,8 +38,7 @@ static struct chain *chain_of(uint64_t word, const void *object, unsigned long k
 /* A chain that changes under a reader may lead it into another one, but nowhere else; its length is bounded. */
 static void *find(const struct chain *chain, const void *object, unsigned long key) {
   const struct entry *entry = &chain->first;
-  for (size_t steps = 0; entry != NULL; steps++) {
-    if (steps > 1 && steps > fields) break;
+  for (size_t steps = 0; entry != NULL && steps <= fields; steps++) {
     void *field = __atomic_load_n(&entry->field, __ATOMIC_ACQUIRE);
     if (entry->object == object && entry->key == key && field != NULL) return field;
     entry = __atomic_load_n(&entry->next, __ATOMIC_ACQUIRE);
@@ -161,17 +160,14 @@ static void end(struct chain *chain, struct entry **link) {
 long polus_shadow_free(const void *object, unsigned long key) {
   uint64_t mask = lock_enter();
   struct chain *chain = table == 0 ? NULL : chain_of(table, object, key);
-  long found = chain != NULL && find(chain, object, key) != NULL;
-  if (found) {
-    struct entry **link = NULL;
-    for (struct entry *entry = &chain->first; entry->object != object || entry->key != key || entry->field == NULL;) {
-      link = &entry->next;
-      entry = *link;
-    }
-    end(chain, link);
+  struct entry **link = NULL, *entry = chain == NULL ? NULL : &chain->first;
+  while (entry != NULL && (entry->object != object || entry->key != key || entry->field == NULL)) {
+    link = &entry->next;
+    entry = *link;
   }
+  if (entry != NULL) end(chain, link);
   lock_leave(mask);
-  return found;
+  return entry != NULL;
 }
 
 /** Ends the field if it is of this key; returns whether it was. */

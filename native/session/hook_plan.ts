@@ -117,18 +117,21 @@ export class HookPlanner {
 
   /** Address of code that calls a hooked function as the program's file has it. */
   originalOf(number: number): bigint {
-    const hook = this.hooks[number];
-    const base = hook === undefined ? undefined : this.arenas[hook.arena]?.base;
-    if (hook === undefined || base === undefined) throw new Error("no such hook");
-    return new Arena(base).copy(hook.index);
+    const { hook, arena } = this.placeOf(number);
+    return arena.copy(hook.index);
   }
 
   /** The byte by which the runtime lets a hook be called; `null`: it always is. */
   doorOf(number: number): bigint | null {
+    const { hook, arena } = this.placeOf(number);
+    return hook.unless === null ? null : arena.door(hook.index);
+  }
+
+  private placeOf(number: number): { readonly hook: HookRecord; readonly arena: Arena } {
     const hook = this.hooks[number];
     const base = hook === undefined ? undefined : this.arenas[hook.arena]?.base;
     if (hook === undefined || base === undefined) throw new Error("no such hook");
-    return hook.unless === null ? null : new Arena(base).door(hook.index);
+    return { hook, arena: new Arena(base) };
   }
 
   /** The hook of a function: the one it has, or a new one with its stub and relocated entry. */

@@ -1,5 +1,6 @@
 /** What the C library's calls do to data of which two versions are guarded. */
 import * as assert from "uvu/assert";
+import { hookLayout } from "../../../native/data/library_hooks.js";
 import { TargetProcess as Member } from "../../../native/session/target_process.js";
 import { boxProgram, boxUpdate, expectClean } from "../../support/box.js";
 import {
@@ -61,7 +62,7 @@ for (const command of commands) {
   test(`while both versions are in use: ${command}`, async () => {
     await withTarget(program, {}, async (target) => {
       await expectClean(target, command);
-      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      await apply(target.pid, boxUpdate());
       assert.is(await dataState(target), "coexisting");
       const before = (await engine.status(target.pid))?.runtime;
       await expectClean(target, command);
@@ -95,7 +96,7 @@ for (const call of [...interrupted, ...madeAgain]) {
     await withTarget(program, { args: [`--waits=${call}`] }, async (target) => {
       await expectClean(target, "wake");
       for (let round = 0; round < 2; round++) {
-        await withSession(target.pid, (session) => session.apply(boxUpdate()));
+        await apply(target.pid, boxUpdate());
         assert.is(await dataState(target), "coexisting");
         await expectSeen(target, "waiter");
         await expectClean(target, "wake");
@@ -114,7 +115,7 @@ for (const call of ["read", "recvmsg"]) {
     await withTarget(program, { args: [`--waits=${call}`] }, async (target) => {
       for (const signals of [["restart"], ["interrupt"], ["restart", "interrupt", "restart"]]) {
         for (const signal of signals) await expectClean(target, signal);
-        await withSession(target.pid, (session) => session.apply(boxUpdate()));
+        await apply(target.pid, boxUpdate());
         for (const signal of signals) await expectClean(target, signal);
         await expectClean(target, "wake");
         await rollback(target.pid);
@@ -130,7 +131,7 @@ for (const [call, since] of ["read", "readv", "recv", "recvmsg"].flatMap((one) =
 ])) {
   test(`an object is created in the page to which a thread waits in ${call} since ${since}`, async () => {
     await withTarget(program, { args: [`--waits=${call}`, "--yard"] }, async (target) => {
-      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      await apply(target.pid, boxUpdate());
       if (since === "after it") await expectClean(target, "wake");
       for (let round = 0; round < 3; round++) {
         const before = await guardedPages(target);
@@ -148,7 +149,7 @@ for (const [call, since] of ["read", "readv", "recv", "recvmsg"].flatMap((one) =
 for (const call of ["read", "recv"]) {
   test(`a thread is cancelled that waits in ${call} since before the update`, async () => {
     await withTarget(program, { args: [`--waits=${call}`] }, async (target) => {
-      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      await apply(target.pid, boxUpdate());
       await expectClean(target, "cancel");
       await rollback(target.pid);
       await expectClean(target, "read");
@@ -159,11 +160,11 @@ for (const call of ["read", "recv"]) {
 test("a thread waits since before an update that is taken back, or completed and taken back, before it wakes up", async () => {
   await withTarget(program, { args: ["--waits=read"] }, async (target) => {
     for (let round = 0; round < 3; round++) {
-      await withSession(target.pid, (session) => session.apply(boxUpdate()));
+      await apply(target.pid, boxUpdate());
       await rollback(target.pid);
     }
     await expectClean(target, "wake");
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     await expectClean(target, "leave");
     await sleep(20);
     await withSession(target.pid, (session) => session.complete("box"));
@@ -174,11 +175,6 @@ test("a thread waits since before an update that is taken back, or completed and
   });
 });
 
-/** `struct polus_hook` of polus_runtime.h. */
-const hookSize = 56;
-const previousAt = 32;
-const doorAt = 48;
-
 /** Where the runtime's hooks stand that may be passed by, and their doors. */
 function doorsOf(target: TargetProcess): { readonly hook: number; readonly door: number }[] {
   const { runtime } = Member.open(target.pid, new Map(), true).record();
@@ -188,9 +184,9 @@ function doorsOf(target: TargetProcess): { readonly hook: number; readonly door:
   for (
     let hook = Number(table.address);
     readMemory(target.pid, hook, 1)[0] !== 0;
-    hook += hookSize
+    hook += hookLayout.size
   ) {
-    const door = readMemory(target.pid, hook + doorAt, 8).readBigUInt64LE();
+    const door = readMemory(target.pid, hook + hookLayout.door, 8).readBigUInt64LE();
     if (door !== 0n) doors.push({ hook, door: Number(door) });
   }
   return doors;
@@ -204,22 +200,23 @@ const others = ["masks", "on_linux"];
 test("while nothing is guarded, calls go past the runtime", async () => {
   await withTarget(program, {}, async (target) => {
     const passing = ["read", "readv", "stat", "ioctl", "random", "poll", ...others];
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     assert.equal(doorStates(target), new Set([1]));
     for (const command of passing) await expectClean(target, command);
     await rollback(target.pid);
     assert.equal(doorStates(target), new Set([0]));
     const doors = doorsOf(target);
     assert.ok(doors.length > 40);
-    const kept = doors.map(({ hook }) => readMemory(target.pid, hook + previousAt, 8));
+    const kept = doors.map(({ hook }) => readMemory(target.pid, hook + hookLayout.previous, 8));
     // Whoever comes through the runtime now goes on at address 0.
-    for (const { hook } of doors) writeMemory(target.pid, hook + previousAt, Buffer.alloc(8));
+    for (const { hook } of doors)
+      writeMemory(target.pid, hook + hookLayout.previous, Buffer.alloc(8));
     for (const command of passing) await expectClean(target, command);
     doors.forEach(({ hook }, at) => {
-      writeMemory(target.pid, hook + previousAt, kept[at] ?? Buffer.alloc(0));
+      writeMemory(target.pid, hook + hookLayout.previous, kept[at] ?? Buffer.alloc(0));
     });
     await expectClean(target, "blocked");
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     assert.equal(doorStates(target), new Set([1]));
     for (const command of passing) await expectClean(target, command);
   });
@@ -230,7 +227,7 @@ test("a function that calls go past the runtime to is replaced by an update, too
   const replaced = { function: "uname", with: "uname_elsewhere", in: inLibrary };
   const machine = update("machine", [patch("uname", buildPatch("uname.c"), [replaced])]);
   await withTarget(program, {}, async (target) => {
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     await rollback(target.pid);
     await expectClean(target, "on_linux");
     for (let round = 0; round < 2; round++) {
@@ -239,7 +236,7 @@ test("a function that calls go past the runtime to is replaced by an update, too
       await rollback(target.pid);
       await expectClean(target, "on_linux");
     }
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     await expectClean(target, "on_linux");
     await apply(target.pid, machine);
     await expectClean(target, "elsewhere");
@@ -258,7 +255,7 @@ test("what the kernel writes at any time is refused beforehand", async () => {
 
 test("a program that has closed all descriptors", async () => {
   await withTarget(program, {}, async (target) => {
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     await expectClean(target, "closed");
     await expectClean(target, "closed");
     await rollback(target.pid);
@@ -269,7 +266,7 @@ test("a program that has closed all descriptors", async () => {
 test("a thread blocked SIGSEGV before it came into the handler that it is in", async () => {
   await withTarget(program, {}, async (target) => {
     await expectClean(target, "framed");
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     await expectClean(target, "unframe");
     await rollback(target.pid);
     await expectClean(target, "read");
@@ -278,7 +275,7 @@ test("a thread blocked SIGSEGV before it came into the handler that it is in", a
 
 test("all of them, one after another, in each phase", async () => {
   await withTarget(program, {}, async (target) => {
-    await withSession(target.pid, (session) => session.apply(boxUpdate()));
+    await apply(target.pid, boxUpdate());
     for (const command of commands) await expectClean(target, command);
     await expectClean(target, "leave");
     await sleep(20);

@@ -2,7 +2,7 @@
  * Lookups under stress: threads that ask for objects without a lock, while others make objects known and forget them,
  * the tables grow, and signal handlers ask too. Then the same by a process that may make no system call at all.
  *
- *     lookup SECONDS [few]: so few that it is seldom looked up what is not there
+ *     lookup SECONDS [few]: so few that most of what is no object is known by its address alone
  */
 #include <linux/seccomp.h>
 #include <stdint.h>
